@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: ISC */
+/* log: logfmt lines to standard error. */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/banned.h"
+
+static const char	*program = "ringback";
+static enum log_level	 minimum = LEVEL_INFO;
+static char		 context[128];
+static unsigned long	 dropped;
+
+void
+log_init(const char *name, enum log_level min)
+{
+	program = name;
+	minimum = min;
+}
+
+void
+log_context(const char *text)
+{
+	(void)snprintf(context, sizeof(context), "%s%s",
+	    text == NULL ? "" : " ", text == NULL ? "" : text);
+}
+
+const char *
+log_quote(const char *s)
+{
+	static char	 ring[4][600];
+	static int	 next;
+	char		*out = ring[next++ & 3], *p = out;
+	char		*end = out + sizeof(ring[0]) - 8;
+
+	*p++ = '"';
+	for (s = s == NULL ? "" : s; *s != '\0' && p < end; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\') {
+			*p++ = '\\';
+			*p++ = (char)c;
+		} else if (c < 0x20 || c == 0x7f) {
+			p += snprintf(p, 5, "\\x%02x", c);
+		} else {
+			*p++ = (char)c;
+		}
+	}
+	*p++ = '"';
+	*p = '\0';
+	return out;
+}
+
+void
+log_at(enum log_level level, const char *msg, const char *fmt, ...)
+{
+	static const char *const names[] = { "debug", "info", "warn", "error" };
+	char		 line[2048];
+	struct timespec	 now;
+	struct tm	 tm;
+	va_list		 ap;
+	size_t		 n;
+
+	if (level < minimum)
+		return;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	(void)gmtime_r(&now.tv_sec, &tm);
+	n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
+	n += (size_t)snprintf(line + n, sizeof(line) - n,
+	    ".%03ldZ %s %s[%ld]: %s%s", now.tv_nsec / 1000000, names[level],
+	    program, (long)getpid(), msg, context);
+	if (fmt[0] != '\0' && n < sizeof(line) - 2) {
+		line[n++] = ' ';
+		va_start(ap, fmt);
+		n += (size_t)vsnprintf(line + n, sizeof(line) - n, fmt, ap);
+		va_end(ap);
+	}
+	if (n > sizeof(line) - 2)
+		n = sizeof(line) - 2;
+	line[n++] = '\n';
+	if (write(STDERR_FILENO, line, n) != (ssize_t)n)
+		dropped++;
+}
+
+unsigned long
+log_dropped(void)
+{
+	return dropped;
+}

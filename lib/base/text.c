@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: ISC */
+/* text: encodings. */
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "base/buf.h"
+
+#include "base/banned.h"
+
+/* Bytes of the well-formed character at s, or 0 (Unicode table 3-7). */
+static size_t
+char_bytes(const unsigned char *s, size_t n)
+{
+	static const struct {
+		unsigned char first_lo, first_hi, second_lo, second_hi, bytes;
+	} forms[] = {
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 },
+		{ 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+
+	if (s[0] < 0x80)
+		return s[0] == 0 ? 0 : 1;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (s[0] < forms[i].first_lo || s[0] > forms[i].first_hi)
+			continue;
+		if (n < forms[i].bytes || s[1] < forms[i].second_lo ||
+		    s[1] > forms[i].second_hi)
+			return 0;
+		for (size_t k = 2; k < forms[i].bytes; k++)
+			if ((s[k] & 0xc0) != 0x80)
+				return 0;
+		return forms[i].bytes;
+	}
+	return 0;
+}
+
+bool
+text_is_utf8(const char *s, size_t n)
+{
+	const unsigned char	*u = (const unsigned char *)s;
+	size_t			 k;
+
+	for (size_t i = 0; i < n; i += k)
+		if ((k = char_bytes(u + i, n - i)) == 0)
+			return false;
+	return true;
+}
+
+char *
+text_to_utf8(struct mem *m, const char *s, size_t n)
+{
+	const unsigned char	*u = (const unsigned char *)s;
+	char			*out = mem_get(m, 3 * n + 1), *p = out;
+	size_t			 k;
+
+	for (size_t i = 0; i < n; ) {
+		if ((k = char_bytes(u + i, n - i)) == 0) {
+			memcpy(p, "\xef\xbf\xbd", 3);
+			p += 3;
+			i++;
+		} else {
+			memcpy(p, s + i, k);
+			p += k;
+			i += k;
+		}
+	}
+	return out;
+}
+
+char *
+text_cut(struct mem *m, const char *s, size_t max_chars)
+{
+	size_t n = strlen(s), i = 0, k;
+
+	while (i < n && max_chars-- > 0) {
+		k = char_bytes((const unsigned char *)s + i, n - i);
+		i += k == 0 ? 1 : k;
+	}
+	return mem_dup_n(m, s, i);
+}
+
+char *
+text_hex(struct mem *m, const void *p, size_t n)
+{
+	static const char	 digits[] = "0123456789abcdef";
+	const unsigned char	*u = p;
+	char			*out = mem_get(m, 2 * n + 1);
+
+	for (size_t i = 0; i < n; i++) {
+		out[2 * i] = digits[u[i] >> 4];
+		out[2 * i + 1] = digits[u[i] & 15];
+	}
+	return out;
+}
+
+char *
+text_base64(struct mem *m, const void *p, size_t n)
+{
+	char *out = mem_get(m, 4 * ((n + 2) / 3) + 1);
+
+	(void)EVP_EncodeBlock((unsigned char *)out, p, (int)n);
+	return out;
+}
+
+bool
+text_to_long(const char *s, long min, long max, long *out)
+{
+	const char	*d = s[0] == '-' ? s + 1 : s;
+	char		*end;
+	long		 v;
+
+	if (d[0] < '0' || d[0] > '9')
+		return false;
+	errno = 0;
+	v = strtol(s, &end, 10);
+	if (errno != 0 || *end != '\0' || v < min || v > max)
+		return false;
+	*out = v;
+	return true;
+}
+
+bool
+text_starts(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+bool
+text_ends(const char *s, const char *suffix)
+{
+	size_t n = strlen(s), k = strlen(suffix);
+
+	return n >= k && strcmp(s + n - k, suffix) == 0;
+}
+
+char *
+text_fingerprint(struct mem *m, const char *s)
+{
+	unsigned char	md[EVP_MAX_MD_SIZE];
+	unsigned int	n = 0;
+
+	if (EVP_Digest(s, strlen(s), md, &n, EVP_sha256(), NULL) != 1)
+		abort();
+	return text_hex(m, md, 6);
+}
+
+char *
+text_mask_number(struct mem *m, const char *number)
+{
+	size_t n;
+
+	if (number == NULL)
+		return mem_dup(m, "-");
+	n = strlen(number);
+	if (n < 9)
+		return mem_dup(m, "***");
+	return mem_printf(m, "%.5s***%s", number, number + n - 4);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+/* text: bytes to and from the encodings every floor needs: UTF-8 repair,
+ * hex, base64 (OpenSSL's), numbers. Pure. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/mem.h"
+
+/* True if s is well-formed UTF-8 without NUL (RFC 3629: no overlong forms,
+ * no surrogates, nothing above U+10FFFF): what PostgreSQL's text accepts. */
+bool	 text_is_utf8(const char *s, size_t n);
+
+/* A NUL-terminated copy in which every bad byte and every NUL has become
+ * U+FFFD, so that nothing a caller wrote is refused by the database. */
+char	*text_to_utf8(struct mem *, const char *s, size_t n);
+
+/* The first max_chars characters, never half of one. */
+char	*text_cut(struct mem *, const char *s, size_t max_chars);
+
+char	*text_hex(struct mem *, const void *p, size_t n);	/* lower case */
+char	*text_base64(struct mem *, const void *p, size_t n);
+
+/* Strict decimal: optional '-', digits, nothing else, within [min, max]. */
+bool	 text_to_long(const char *s, long min, long max, long *out);
+
+bool	 text_starts(const char *s, const char *prefix);
+bool	 text_ends(const char *s, const char *suffix);
+
+/* First bytes of SHA-256 in hex: names a value in a log without showing it. */
+char	*text_fingerprint(struct mem *, const char *s);
+
+/* "+15551230001" -> "+1555***0001": enough to find a call, not to dial it. */
+char	*text_mask_number(struct mem *, const char *number);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+/* form: decodes application/x-www-form-urlencoded bodies and query strings.
+ * Pairs keep their order: Twilio's signature depends on every one of them.
+ * Everything is allocated from the given mem and dies with it. */
+#ifndef FORMAT_FORM_H
+#define FORMAT_FORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+/* Limits, above anything Twilio sends; beyond them parsing fails with
+ * ERR_TOO_LARGE (FAULTS T15). */
+#define FORM_MAX_PAIRS		256
+#define FORM_MAX_NAME_BYTES	64
+#define FORM_MAX_VALUE_BYTES	16384
+
+struct form_pair {
+	const char	*name;		/* decoded bytes, NUL-terminated */
+	size_t		 name_bytes;
+	const char	*value;		/* decoded bytes as sent, NUL-terminated */
+	size_t		 value_bytes;	/* may hold NUL and bad UTF-8 */
+	const char	*text;		/* value as clean UTF-8 (text_to_utf8) */
+};
+
+struct form {
+	struct form_pair	*pairs;
+	size_t			 count;
+};
+
+/* '+' is a space; a bad %-escape stays as it is written; an empty body gives
+ * an empty form; a pair without '=' has the empty value. */
+MUST_CHECK bool	 form_parse(struct form **, struct mem *, const char *s,
+		     size_t n, struct err *);
+
+const char	*form_get(const struct form *, const char *name); /* first clean
+		     text, or NULL when absent */
+/* As form_get(), but NULL also when the value is empty. */
+const char	*form_some(const struct form *, const char *name);
+
+#endif

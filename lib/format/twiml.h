@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: ISC */
+/* twiml: writes TwiML, the XML that tells Twilio what to do with a call or a
+ * text. The only XML writer here: text is escaped, characters that XML 1.0
+ * forbids are dropped, attributes with a NULL value are left out.
+ *	twiml_open(&t, body);
+ *	twiml_say(&t, &voice, "Please leave a message.");
+ *	ok = twiml_close(&t, e);	-- trouble surfaces here, once
+ * Source of names and limits: twilio.com/docs/voice/twiml, /messaging/twiml;
+ * a document over 64 kB is refused by Twilio (error 11750). */
+#ifndef FORMAT_TWIML_H
+#define FORMAT_TWIML_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define TWIML_MAX_BYTES	(64 * 1000)
+
+struct twiml {
+	struct buf	*out;
+};
+
+struct twiml_voice {
+	const char	*name;		/* "Polly.Joanna", NULL: account's */
+	const char	*language;	/* "en-US", NULL: the voice's */
+};
+
+struct twiml_record {
+	const char	*action;	/* absolute URL */
+	const char	*status_callback;
+	const char	*status_events;	/* space separated */
+	long		 max_length_s;	/* 1..14400 */
+	long		 timeout_s;	/* of silence; 0 = never */
+	const char	*finish_on_key;	/* NULL: Twilio's default, any key */
+};
+
+void	 twiml_open(struct twiml *, struct buf *);
+void	 twiml_say(struct twiml *, const struct twiml_voice *, const char *text);
+void	 twiml_record(struct twiml *, const struct twiml_record *);
+void	 twiml_pause(struct twiml *, long seconds);
+void	 twiml_message(struct twiml *, const char *text);
+void	 twiml_hangup(struct twiml *);
+MUST_CHECK bool	 twiml_close(struct twiml *, struct err *);
+
+#endif
