@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: ISC */
+/* cfg: one table drives reading, checking and printing. */
+#include "base/cfg.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <curl/curl.h>
+
+#include "base/text.h"
+
+#include "base/banned.h"
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+#define INSTALLED_FILE	SYSCONFDIR "/ringback/.env"
+
+enum type { TEXT, URL, NUMBER, CHOICE };
+enum { EVERY = CFG_EVERY };
+enum { SECRET = 1, BLANK = 2 };
+
+static const struct row {
+	enum type	 type;
+	size_t		 offset;
+	const char	*env;
+	unsigned	 needed;
+	unsigned	 flags;
+	const char	*fallback;
+	const char	*shape;
+	const char	*doc;
+} rows[] = {
+#define CFG(type, field, env, needed, flags, fallback, shape, doc) \
+	{ type, offsetof(struct cfg, field), env, needed, flags, fallback, \
+	  shape, doc },
+#include "base/cfg.def"
+#undef CFG
+};
+#define ROWS	(sizeof(rows) / sizeof(rows[0]))
+
+static const struct row *
+row_find(const char *env)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (strcmp(rows[i].env, env) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+static const char **
+text_of(const struct cfg *c, const struct row *r)
+{
+	return (const char **)((uintptr_t)c + r->offset);
+}
+
+static long *
+number_of(const struct cfg *c, const struct row *r)
+{
+	return (long *)((uintptr_t)c + r->offset);
+}
+
+/* Host and scheme of a URL; false when it is none or has parts that a base
+ * may not have (user, query, fragment). */
+static bool
+url_split(const char *url, char *host, size_t host_room, bool *https)
+{
+	static const CURLUPart	 unwanted[] = { CURLUPART_USER,
+				     CURLUPART_QUERY, CURLUPART_FRAGMENT };
+	CURLU			*u = curl_url();
+	char			*part = NULL, *scheme = NULL;
+	bool			 ok = false;
+
+	if (u == NULL)
+		abort();
+	if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK)
+		goto out;
+	for (size_t i = 0; i < 3; i++)
+		if (curl_url_get(u, unwanted[i], &part, 0) == CURLUE_OK)
+			goto out;
+	if (curl_url_get(u, CURLUPART_HOST, &part, 0) != CURLUE_OK ||
+	    curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
+		goto out;
+	(void)snprintf(host, host_room, "%s", part);
+	*https = strcmp(scheme, "https") == 0;
+	ok = *https || strcmp(scheme, "http") == 0;
+out:
+	curl_free(part);
+	curl_free(scheme);
+	curl_url_cleanup(u);
+	return ok;
+}
+
+static bool
+host_is_loopback(const char *host)
+{
+	unsigned	a, b, c, d;
+	char		end;
+
+	return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+	    (sscanf(host, "%u.%u.%u.%u%c", &a, &b, &c, &d, &end) == 4 &&
+	    a == 127);
+}
+
+bool
+cfg_is_loopback(const char *url)
+{
+	char	host[256];
+	bool	https;
+
+	return url_split(url, host, sizeof(host), &https) &&
+	    host_is_loopback(host);
+}
+
+static bool
+matches(const char *value, const char *pattern)
+{
+	regex_t	re;
+	bool	ok;
+
+	if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+		abort();
+	ok = regexec(&re, value, 0, NULL, 0) == 0;
+	regfree(&re);
+	return ok;
+}
+
+/* Index of value among "a|b|c", or -1. */
+static long
+choice_index(const char *value, const char *shape)
+{
+	size_t n = strlen(value), k;
+
+	for (long i = 0; ; i++) {
+		k = strcspn(shape, "|");
+		if (k == n && memcmp(shape, value, n) == 0)
+			return i;
+		if (shape[k] == '\0')
+			return -1;
+		shape += k + 1;
+	}
+}
+
+static void
+set_url(struct cfg *c, struct mem *m, const struct row *r, const char *value,
+    struct buf *problems)
+{
+	char	host[256], *copy;
+	bool	https;
+	size_t	n;
+
+	if (!url_split(value, host, sizeof(host), &https)) {
+		buf_printf(problems, "%s: not an http(s) URL without user, "
+		    "query or fragment\n", r->env);
+		return;
+	}
+	if (!https && !host_is_loopback(host)) {
+		buf_printf(problems, "%s: http:// is accepted for this "
+		    "machine only; use https://\n", r->env);
+		return;
+	}
+	copy = mem_dup(m, value);
+	for (n = strlen(copy); n > 0 && copy[n - 1] == '/'; n--)
+		copy[n - 1] = '\0';
+	*text_of(c, r) = copy;
+}
+
+static void
+set(struct cfg *c, struct mem *m, const struct row *r, const char *value,
+    struct buf *problems)
+{
+	long min, max, v;
+
+	switch (r->type) {
+	case TEXT:
+		if (!text_is_utf8(value, strlen(value)))
+			buf_printf(problems, "%s: not UTF-8\n", r->env);
+		else if (r->shape != NULL && !matches(value, r->shape))
+			buf_printf(problems, "%s: not of the form %s\n",
+			    r->env, r->shape);
+		else
+			*text_of(c, r) = mem_dup(m, value);
+		break;
+	case URL:
+		set_url(c, m, r, value, problems);
+		break;
+	case NUMBER:
+		if (sscanf(r->shape, "%ld..%ld", &min, &max) != 2)
+			abort();
+		if (text_to_long(value, min, max, &v))
+			*number_of(c, r) = v;
+		else
+			buf_printf(problems, "%s: not a whole number in %s\n",
+			    r->env, r->shape);
+		break;
+	case CHOICE:
+		if ((v = choice_index(value, r->shape)) >= 0)
+			*number_of(c, r) = v;
+		else
+			buf_printf(problems, "%s: must be one of %s\n",
+			    r->env, r->shape);
+		break;
+	}
+}
+
+/* Cuts a line into name and value, in place. False: neither blank, comment
+ * nor an assignment. *name is NULL for a line that says nothing. */
+static bool
+line_split(char *line, char **name, char **value)
+{
+	char	*p = line, *end, quote;
+
+	*name = NULL;
+	while (isspace((unsigned char)*p))
+		p++;
+	if (*p == '\0' || *p == '#')
+		return true;
+	if (text_starts(p, "export "))
+		p += 7;
+	end = p + strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789_");
+	if (end == p || *end != '=')
+		return false;
+	*end = '\0';
+	*name = p;
+	p = end + 1;
+	if (*p == '\'' || *p == '"') {
+		quote = *p++;
+		if ((end = strchr(p, quote)) == NULL)
+			return false;
+		*end++ = '\0';
+		*value = p;
+		while (isspace((unsigned char)*end))
+			end++;
+		return *end == '\0' || *end == '#';
+	}
+	*value = p;
+	for (end = p + strlen(p); end > p &&
+	    isspace((unsigned char)end[-1]); end--)
+		end[-1] = '\0';
+	return true;
+}
+
+static void
+read_file(struct mem *m, const char *file, const char *values[ROWS],
+    struct buf *problems)
+{
+	const struct row	*r;
+	struct stat		 st;
+	char			*line = NULL, *name, *value;
+	size_t			 room = 0;
+	unsigned		 number = 0;
+	FILE			*fp = fopen(file, "re");
+
+	if (fp == NULL) {
+		buf_printf(problems, "%s: %s\n", file, strerror(errno));
+		return;
+	}
+	if (fstat(fileno(fp), &st) == 0 && (st.st_mode & 0007) != 0)
+		buf_printf(problems, "%s: others can read it; chmod 0600\n",
+		    file);
+	while (getline(&line, &room, fp) > 0) {
+		number++;
+		if (!line_split(line, &name, &value)) {
+			buf_printf(problems, "%s line %u: not NAME=value\n",
+			    file, number);
+		} else if (name != NULL) {
+			if ((r = row_find(name)) == NULL)
+				buf_printf(problems, "%s line %u: no setting "
+				    "is called %s\n", file, number, name);
+			else
+				values[r - rows] = mem_dup(m, value);
+		}
+	}
+	free(line);
+	(void)fclose(fp);
+}
+
+/* "/v1" behind a bare host, as every OpenAI-compatible server expects. */
+static const char *
+with_version(struct mem *m, const char *base)
+{
+	const char *host = strstr(base, "://") + 3;
+
+	return strchr(host, '/') == NULL ? mem_printf(m, "%s/v1", base) : base;
+}
+
+/* What one row cannot know of another. */
+static void
+check_together(struct cfg *c, struct mem *m, enum cfg_program program,
+    struct buf *problems)
+{
+	if ((c->api_key == NULL) != (c->api_secret == NULL))
+		buf_str(problems, "TWILIO_API_KEY and TWILIO_API_SECRET go "
+		    "together\n");
+	if (c->openai_base != NULL)
+		c->openai_base = with_version(m, c->openai_base);
+	if (c->llm_base != NULL)
+		c->llm_base = with_version(m, c->llm_base);
+	if (c->llm_key == NULL)
+		c->llm_key = c->openai_key;
+	if (program != CFG_SWEEP)
+		return;
+	if (c->openai_key == NULL && c->openai_base != NULL &&
+	    !cfg_is_loopback(c->openai_base))
+		buf_str(problems, "OPENAI_API_KEY: required, unless "
+		    "OPENAI_BASE_URL is on this machine\n");
+	if (c->llm_key == NULL && c->llm_base != NULL &&
+	    !cfg_is_loopback(c->llm_base))
+		buf_str(problems, "LLM_API_KEY: required, unless "
+		    "LLM_BASE_URL is on this machine\n");
+}
+
+bool
+cfg_load(struct cfg **out, struct mem *m, const char *file,
+    enum cfg_program program, struct buf *problems)
+{
+	struct cfg	*c = mem_get(m, sizeof(*c));
+	const char	*values[ROWS] = { NULL }, *value;
+	struct stat	 st;
+
+	if (file == NULL)
+		file = getenv("RINGBACK_CONFIG");
+	if (file == NULL && stat(INSTALLED_FILE, &st) == 0)
+		file = INSTALLED_FILE;
+	if (file != NULL)
+		read_file(m, file, values, problems);
+	c->file = mem_dup(m, file);
+	for (size_t i = 0; i < ROWS; i++) {
+		const struct row *r = &rows[i];
+
+		if ((value = getenv(r->env)) == NULL)
+			value = values[i];
+		if (value != NULL && *value == '\0' && !(r->flags & BLANK))
+			value = NULL;
+		if (value == NULL && (r->needed & program))
+			buf_printf(problems, "%s: required: %s\n", r->env,
+			    r->doc);
+		if (value == NULL)
+			value = r->fallback;
+		if (value != NULL)
+			set(c, m, r, value, problems);
+	}
+	check_together(c, m, program, problems);
+	*out = c;
+	return problems->len == 0;
+}
+
+void
+cfg_print(const struct cfg *c, struct buf *out)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		const struct row	*r = &rows[i];
+		const char		*text, *p;
+
+		buf_printf(out, "%s=", r->env);
+		switch (r->type) {
+		case NUMBER:
+			buf_printf(out, "%ld", *number_of(c, r));
+			break;
+		case CHOICE:
+			p = r->shape;
+			for (long k = *number_of(c, r); k > 0; k--)
+				p += strcspn(p, "|") + 1;
+			buf_add(out, p, strcspn(p, "|"));
+			break;
+		default:
+			text = *text_of(c, r);
+			buf_str(out, text == NULL ? "" :
+			    r->flags & SECRET ? "(set)" : text);
+		}
+		buf_chr(out, '\n');
+	}
+}
+
+void
+cfg_sample(struct buf *out)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		buf_printf(out, "# %s%s\n%s%s=%s\n\n",
+		    rows[i].needed ? "required: " : "", rows[i].doc,
+		    rows[i].needed ? "" : "#", rows[i].env,
+		    rows[i].fallback == NULL ? "" : rows[i].fallback);
+}
