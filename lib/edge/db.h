@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+/* db: one PostgreSQL connection that heals itself. Every statement is in a
+ * table, prepared at connect and checked against the server; values are
+ * always parameters. Every wait has a deadline, so a dead server costs the
+ * caller at most timeout_ms; after a failure the next tries fail at once for
+ * a second (a breaker) instead of making each request wait.
+ *
+ * Failures: ERR_DOWN when the database cannot be reached or asked us to come
+ * back (SQLSTATE classes 08, 40, 53, 55, 57, 58 and 25006): nothing is known
+ * to be stored. ERR_INPUT for values it refuses (22, 23). ERR_SYSTEM else. */
+#ifndef EDGE_DB_H
+#define EDGE_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+struct db;
+struct db_rows;
+
+struct db_statement {
+	const char	*name;		/* NULL: not used by this program */
+	const char	*text;
+	int		 params;
+	int		 columns;
+};
+
+struct db_value {
+	const char	*p;		/* NULL is SQL NULL */
+	size_t		 n;		/* bytes, for binary only */
+	bool		 binary;	/* bytea as it is; else text */
+};
+
+struct db_options {
+	const char		*url;
+	const char		*program;	/* application_name */
+	const struct db_statement *statements;
+	size_t			 count;
+	long			 timeout_ms;	/* per statement, network included */
+};
+
+/* Does not connect yet: a worker starts while the database is away. */
+struct db	*db_new(struct mem *, const struct db_options *);
+
+/* Connects now. For a start-up check: ERR_CONFIG when the schema does not
+ * fit the statements. */
+MUST_CHECK bool	 db_check(struct db *, struct err *);
+
+/* Runs statement number `which` (one statement = one transaction) with its
+ * `params` values. Rows live in mem. */
+MUST_CHECK bool	 db_run(struct db *, struct mem *, size_t which,
+		     const struct db_value *, struct db_rows **, struct err *);
+
+struct db_value	 db_text(const char *s);
+struct db_value	 db_bytes(const void *p, size_t n);
+struct db_value	 db_number(struct mem *, long);
+struct db_value	 db_real(struct mem *, double);
+struct db_value	 db_bool(bool);
+
+size_t		 db_count(const struct db_rows *);
+const char	*db_get(const struct db_rows *, size_t row, int column);
+		     /* text, NULL for SQL NULL */
+long		 db_get_long(const struct db_rows *, size_t row, int column);
+
+#endif

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: ISC */
+/* fetch: libcurl with everything that follows, remembers or trusts turned
+ * off. */
+#include "edge/fetch.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+
+#include "base/cfg.h"
+#include "base/text.h"
+
+#include "base/banned.h"
+
+#define MAX_REDIRECTS	3
+
+struct fetch {
+	CURLM		*multi;
+	size_t		 running;
+};
+
+/* One request on its way. */
+struct flight {
+	struct fetch		 *set;
+	struct mem		 *m;
+	struct fetch_request	  q;
+	struct fetch_answer	  a;
+	CURL			 *easy;
+	curl_mime		 *mime;
+	struct curl_slist	 *headers;
+	int			  redirects;
+	bool			  public_only;
+	char			  error[CURL_ERROR_SIZE];
+	void			(*done)(void *, const struct fetch_answer *);
+	void			 *arg;
+};
+
+static void
+multi_release(void *arg)
+{
+	(void)curl_multi_cleanup(arg);
+}
+
+struct fetch *
+fetch_new(struct mem *m)
+{
+	struct fetch *f = mem_get(m, sizeof(*f));
+
+	if ((f->multi = curl_multi_init()) == NULL)
+		abort();
+	mem_defer(m, multi_release, f->multi);
+	return f;
+}
+
+static size_t
+on_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct flight *t = arg;
+
+	buf_add(t->a.body, p, size * n);
+	t->a.too_large = !buf_ok(t->a.body);
+	return t->a.too_large ? 0 : size * n;
+}
+
+/* True for addresses that no public server has (RFC 6890). */
+static bool
+is_private_v4(uint32_t a)
+{
+	static const struct { uint32_t net, bits; } nets[] = {
+		{ 0x00000000, 8 }, { 0x0a000000, 8 }, { 0x64400000, 10 },
+		{ 0x7f000000, 8 }, { 0xa9fe0000, 16 }, { 0xac100000, 12 },
+		{ 0xc0000000, 24 }, { 0xc0a80000, 16 }, { 0xc6120000, 15 },
+		{ 0xe0000000, 4 }, { 0xf0000000, 4 },
+	};
+
+	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++)
+		if (((a ^ nets[i].net) >> (32 - nets[i].bits)) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_private(const struct sockaddr *sa)
+{
+	const struct in6_addr	*v6;
+	struct in_addr		 v4;
+
+	if (sa->sa_family == AF_INET) {
+		memcpy(&v4, (const char *)sa +
+		    offsetof(struct sockaddr_in, sin_addr), sizeof(v4));
+		return is_private_v4(ntohl(v4.s_addr));
+	}
+	v6 = (const void *)((const char *)sa +
+	    offsetof(struct sockaddr_in6, sin6_addr));
+	if (IN6_IS_ADDR_V4MAPPED(v6) || IN6_IS_ADDR_V4COMPAT(v6)) {
+		memcpy(&v4, v6->s6_addr + 12, sizeof(v4));
+		return is_private_v4(ntohl(v4.s_addr));
+	}
+	return (v6->s6_addr[0] & 0xe0) != 0x20;	/* 2000::/3 is the public part */
+}
+
+/* Called with the resolved address, so a name that changes its mind between
+ * two look-ups gains nothing. */
+static curl_socket_t
+on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	const struct flight *t = arg;
+
+	(void)purpose;
+	if (t->public_only && is_private(&to->addr))
+		return CURL_SOCKET_BAD;
+	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+static void
+add_header(struct flight *t, const char *name, const char *value)
+{
+	struct curl_slist *l;
+
+	l = curl_slist_append(t->headers, mem_printf(t->m, "%s: %s", name,
+	    value));
+	if (l == NULL)
+		abort();
+	t->headers = l;
+}
+
+/* A file part is read from two places, head then bytes. */
+struct part_reader {
+	const struct fetch_part	*part;
+	size_t			 at;
+};
+
+static size_t
+on_part_read(char *out, size_t size, size_t n, void *arg)
+{
+	struct part_reader	*r = arg;
+	const struct fetch_part	*p = r->part;
+	size_t			 room = size * n, k, total = 0;
+
+	if (r->at < p->file_head_bytes) {
+		k = p->file_head_bytes - r->at;
+		k = k < room ? k : room;
+		memcpy(out, (const char *)p->file_head + r->at, k);
+		r->at += k;
+		total += k;
+	}
+	if (r->at >= p->file_head_bytes && total < room) {
+		size_t done = r->at - p->file_head_bytes;
+
+		k = p->file_bytes - done;
+		k = k < room - total ? k : room - total;
+		memcpy(out + total, (const char *)p->file + done, k);
+		r->at += k;
+		total += k;
+	}
+	return total;
+}
+
+static int
+on_part_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct part_reader *r = arg;
+
+	if (origin != SEEK_SET || offset < 0)
+		return CURL_SEEKFUNC_CANTSEEK;
+	r->at = (size_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+static void
+add_parts(struct flight *t)
+{
+	struct part_reader	*reader;
+	curl_mimepart		*part;
+
+	if ((t->mime = curl_mime_init(t->easy)) == NULL)
+		abort();
+	for (const struct fetch_part *p = t->q.parts; p->name != NULL; p++) {
+		if ((part = curl_mime_addpart(t->mime)) == NULL)
+			abort();
+		(void)curl_mime_name(part, p->name);
+		if (p->text != NULL) {
+			(void)curl_mime_data(part, p->text,
+			    CURL_ZERO_TERMINATED);
+			continue;
+		}
+		reader = mem_get(t->m, sizeof(*reader));
+		reader->part = p;
+		(void)curl_mime_data_cb(part, (curl_off_t)(p->file_bytes +
+		    p->file_head_bytes), on_part_read, on_part_seek, NULL,
+		    reader);
+		(void)curl_mime_filename(part, p->filename);
+		(void)curl_mime_type(part, p->type);
+	}
+	(void)curl_easy_setopt(t->easy, CURLOPT_MIMEPOST, t->mime);
+}
+
+#define SET(option, value) \
+	(void)curl_easy_setopt(t->easy, CURLOPT_##option, value)
+
+static void
+set_safety(struct flight *t)
+{
+	SET(PROTOCOLS_STR, cfg_is_loopback(t->q.url) ? "http,https" : "https");
+	SET(FOLLOWLOCATION, 0L);
+	SET(PROXY, "");
+	SET(NETRC, (long)CURL_NETRC_IGNORED);
+	SET(SSL_VERIFYPEER, 1L);
+	SET(SSL_VERIFYHOST, 2L);
+	SET(FORBID_REUSE, 1L);
+	SET(NOSIGNAL, 1L);
+	SET(OPENSOCKETFUNCTION, on_socket);
+	SET(OPENSOCKETDATA, t);
+	SET(CONNECTTIMEOUT_MS, t->q.connect_ms);
+	SET(TIMEOUT_MS, t->q.total_ms);
+}
+
+static void
+launch(struct flight *t)
+{
+	if ((t->easy = curl_easy_init()) == NULL)
+		abort();
+	SET(URL, t->q.url);
+	SET(PRIVATE, t);
+	SET(ERRORBUFFER, t->error);
+	SET(USERAGENT, "ringback/" VERSION);
+	SET(WRITEFUNCTION, on_body);
+	SET(WRITEDATA, t);
+	set_safety(t);
+	if (t->q.user != NULL) {
+		SET(HTTPAUTH, (long)CURLAUTH_BASIC);
+		SET(USERNAME, t->q.user);
+		SET(PASSWORD, t->q.password);
+	}
+	if (t->q.bearer != NULL)
+		add_header(t, "Authorization",
+		    mem_printf(t->m, "Bearer %s", t->q.bearer));
+	if (t->q.parts != NULL) {
+		add_parts(t);
+	} else if (t->q.body != NULL) {
+		add_header(t, "Content-Type", t->q.type);
+		SET(POSTFIELDS, t->q.body);
+	} else if (strcmp(t->q.method, "GET") != 0) {
+		SET(CUSTOMREQUEST, t->q.method);
+	}
+	add_header(t, "Expect", "");
+	SET(HTTPHEADER, t->headers);
+	if (curl_multi_add_handle(t->set->multi, t->easy) != CURLM_OK)
+		abort();
+	t->set->running++;
+}
+
+void
+fetch_start(struct fetch *f, struct mem *m, const struct fetch_request *q,
+    void (*done)(void *, const struct fetch_answer *), void *arg)
+{
+	struct flight *t = mem_get(m, sizeof(*t));
+
+	t->set = f;
+	t->m = m;
+	t->q = *q;
+	t->done = done;
+	t->arg = arg;
+	t->a.body = buf_new(m, q->cap_bytes);
+	launch(t);
+}
+
+static void
+land(struct flight *t)
+{
+	(void)curl_multi_remove_handle(t->set->multi, t->easy);
+	curl_easy_cleanup(t->easy);
+	curl_mime_free(t->mime);
+	curl_slist_free_all(t->headers);
+	t->easy = NULL;
+	t->mime = NULL;
+	t->headers = NULL;
+	t->set->running--;
+}
+
+/* Everything after the first hop goes without credentials, and off this
+ * machine only to public addresses. */
+static bool
+redirect(struct flight *t, const char *to)
+{
+	if (!t->q.follow || to == NULL || t->redirects++ >= MAX_REDIRECTS)
+		return false;
+	t->public_only = !cfg_is_loopback(t->q.url);
+	t->q.url = mem_dup(t->m, to);
+	t->q.user = t->q.password = t->q.bearer = NULL;
+	buf_reset(t->a.body);
+	return true;
+}
+
+static long
+retry_after(struct flight *t)
+{
+	struct curl_header	*h;
+	long			 v;
+	time_t			 when;
+
+	if (curl_easy_header(t->easy, "Retry-After", 0, CURLH_HEADER, -1,
+	    &h) != CURLHE_OK)
+		return -1;
+	if (text_to_long(h->value, -1, 1L << 40, &v))
+		return v < 0 ? 0 : v;
+	if ((when = curl_getdate(h->value, NULL)) == (time_t)-1)
+		return -1;
+	v = (long)(when - time(NULL));
+	return v < 0 ? 0 : v;
+}
+
+static void
+answer(struct flight *t, CURLcode code)
+{
+	char		*type = NULL, *to = NULL;
+	curl_off_t	 sent = 0;
+	bool		 again;
+
+	(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE,
+	    &t->a.status);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &to);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+	t->a.sent = sent > 0;
+	t->a.type = mem_dup(t->m, type == NULL ? "" : type);
+	t->a.location = mem_dup(t->m, to);
+	t->a.retry_after_s = retry_after(t);
+	if (code != CURLE_OK) {
+		t->a.status = 0;
+		(void)snprintf(t->a.error, sizeof(t->a.error), "%s",
+		    t->error[0] != '\0' ? t->error :
+		    curl_easy_strerror(code));
+	}
+	again = code == CURLE_OK && t->a.status >= 300 &&
+	    t->a.status < 400 && redirect(t, t->a.location);
+	land(t);
+	if (again)
+		launch(t);
+	else
+		t->done(t->arg, &t->a);
+}
+
+size_t
+fetch_wait(struct fetch *f, long timeout_ms)
+{
+	CURLMsg	*msg;
+	char	*t;
+	int	 n;
+
+	(void)curl_multi_perform(f->multi, &n);
+	while ((msg = curl_multi_info_read(f->multi, &n)) != NULL) {
+		CURLcode code = msg->data.result;
+
+		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
+		    &t);
+		answer((struct flight *)(void *)t, code);
+		timeout_ms = 0;		/* something happened */
+	}
+	if (f->running != 0 && timeout_ms != 0)
+		(void)curl_multi_poll(f->multi, NULL, 0, (int)timeout_ms,
+		    NULL);
+	return f->running;
+}
+
+static void
+keep(void *arg, const struct fetch_answer *a)
+{
+	*(struct fetch_answer *)arg = *a;
+}
+
+void
+fetch_one(struct mem *m, const struct fetch_request *q,
+    struct fetch_answer *a)
+{
+	struct mem	*own = mem_new();
+	struct fetch	*f = fetch_new(own);
+
+	fetch_start(f, m, q, keep, a);
+	while (fetch_wait(f, 1000) != 0)
+		;
+	mem_free(own);
+}
+
+void
+fetch_encode(struct buf *b, const char *name, const char *value)
+{
+	char *n = curl_easy_escape(NULL, name, 0);
+	char *v = curl_easy_escape(NULL, value, 0);
+
+	if (n == NULL || v == NULL)
+		abort();
+	buf_printf(b, "%s%s=%s", b->len == 0 ? "" : "&", n, v);
+	curl_free(n);
+	curl_free(v);
+}

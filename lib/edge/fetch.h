@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+/* fetch: HTTP requests out, many at once, on one thread (libcurl multi).
+ * One credential per request: a fresh easy handle each time, no cookies, no
+ * proxy, no netrc, TLS always verified, redirects handed to the caller's
+ * rules below and never followed with credentials (DESIGN; FAULTS T7, T8). */
+#ifndef EDGE_FETCH_H
+#define EDGE_FETCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+struct fetch;			/* the set of requests in flight */
+
+struct fetch_part {		/* of a multipart/form-data body */
+	const char	*name;
+	const char	*text;		/* a plain field, or: */
+	const void	*file;		/* bytes, not copied: keep them */
+	size_t		 file_bytes;
+	const void	*file_head;	/* bytes before them, may be NULL */
+	size_t		 file_head_bytes;
+	const char	*filename;
+	const char	*type;
+};
+
+struct fetch_request {
+	const char	*method;	/* "GET", "POST", "DELETE" */
+	const char	*url;
+	const char	*user;		/* HTTP Basic, with password */
+	const char	*password;
+	const char	*bearer;	/* or Authorization: Bearer */
+	const char	*type;		/* of body */
+	const char	*body;		/* NULL-terminated; or: */
+	const struct fetch_part *parts;	/* until name == NULL */
+	long		 connect_ms;
+	long		 total_ms;
+	size_t		 cap_bytes;	/* of the answer */
+	bool		 follow;	/* up to three redirects, without
+					   credentials; to a public address
+					   unless url itself is loopback */
+};
+
+struct fetch_answer {
+	long		 status;	/* 0: no answer, see error */
+	bool		 sent;		/* the request may have reached the
+					   server: a create is ambiguous */
+	const char	*type;		/* media type, "" when none */
+	const char	*location;	/* redirect target or NULL */
+	long		 retry_after_s;	/* -1: not given; HTTP dates count */
+	struct buf	*body;
+	char		 error[256];	/* of the transport; "" when none */
+	bool		 too_large;	/* the answer passed cap_bytes */
+};
+
+struct fetch	*fetch_new(struct mem *);
+
+/* Starts a request; done(arg, answer) is called from fetch_wait(). All that
+ * the request points to must live until then. The answer lives in mem. */
+void		 fetch_start(struct fetch *, struct mem *,
+		     const struct fetch_request *,
+		     void (*done)(void *arg, const struct fetch_answer *),
+		     void *arg);
+
+/* Moves all requests on, waiting at most timeout_ms for something to happen;
+ * returns how many are still in flight. */
+size_t		 fetch_wait(struct fetch *, long timeout_ms);
+
+/* One request, waited for. */
+void		 fetch_one(struct mem *, const struct fetch_request *,
+		     struct fetch_answer *);
+
+/* name=value&… percent-encoded, for URLs and form bodies. */
+void		 fetch_encode(struct buf *, const char *name, const char *value);
+
+#endif

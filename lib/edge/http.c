@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: ISC */
+/* http: reads FastCGI parameters, writes CGI responses. */
+#include "edge/http.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#include "base/banned.h"
+
+static const struct {
+	int		 status;
+	const char	*reason;
+} reasons[] = {
+	{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" },
+	{ 204, "No Content" }, { 400, "Bad Request" },
+	{ 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" },
+	{ 405, "Method Not Allowed" }, { 409, "Conflict" },
+	{ 413, "Content Too Large" }, { 415, "Unsupported Media Type" },
+	{ 422, "Unprocessable Content" }, { 429, "Too Many Requests" },
+	{ 500, "Internal Server Error" }, { 502, "Bad Gateway" },
+	{ 503, "Service Unavailable" },
+};
+
+static const char *
+reason_of(int status)
+{
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "Error";
+}
+
+/* Headers that decide something must come once: nginx 1.22 passes both of
+ * two, and FCGX_GetParam() would silently take the first (FAULTS M17). */
+static bool
+is_single(FCGX_Request *fcgi, const char *name)
+{
+	size_t	 n = strlen(name);
+	unsigned count = 0;
+
+	for (char **p = fcgi->envp; *p != NULL; p++)
+		if (strncmp(*p, name, n) == 0 && (*p)[n] == '=')
+			count++;
+	return count <= 1;
+}
+
+static bool
+has_control(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return true;
+	return false;
+}
+
+/* "Application/X; charset=…" -> "application/x" */
+static const char *
+media_type(struct mem *m, const char *header)
+{
+	char *type = mem_dup(m, header), *end;
+
+	type[strcspn(type, ";")] = '\0';
+	for (end = type + strlen(type); end > type && end[-1] == ' '; end--)
+		end[-1] = '\0';
+	for (char *p = type; *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return type;
+}
+
+bool
+http_open(struct http_request *q, struct mem *m, FCGX_Request *fcgi,
+    struct err *e)
+{
+	static const char *const once[] = { "HTTP_X_TWILIO_SIGNATURE",
+	    "HTTP_AUTHORIZATION", "HTTP_IDEMPOTENCY_KEY", "CONTENT_TYPE",
+	    "CONTENT_LENGTH" };
+	const struct {
+		const char	 *name, *fallback;
+		const char	**into;
+	} params[] = {
+		{ "REQUEST_ID", "-", &q->id },
+		{ "REQUEST_METHOD", "", &q->method },
+		{ "REQUEST_URI", "", &q->uri },
+		{ "REMOTE_ADDR", "-", &q->remote },
+		{ "CONTENT_TYPE", "", &q->type },
+		{ "HTTP_X_TWILIO_SIGNATURE", NULL, &q->signature },
+		{ "HTTP_AUTHORIZATION", NULL, &q->authorization },
+		{ "HTTP_IDEMPOTENCY_KEY", NULL, &q->idempotency_key },
+	};
+	const char *value;
+	size_t	    n;
+
+	memset(q, 0, sizeof(*q));
+	q->fcgi = fcgi;
+	q->body = "";
+	for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
+		value = FCGX_GetParam(params[i].name, fcgi->envp);
+		if (value == NULL)
+			value = params[i].fallback;
+		if (value != NULL && has_control(value))
+			return err_set(e, ERR_INPUT,
+			    "%s has a control character", params[i].name);
+		*params[i].into = mem_dup(m, value);
+	}
+	for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)
+		if (!is_single(fcgi, once[i]))
+			return err_set(e, ERR_INPUT, "%s was sent twice",
+			    once[i]);
+	n = strcspn(q->uri, "?");
+	q->path = mem_dup_n(m, q->uri, n);
+	q->query = q->uri[n] == '?' ? q->uri + n + 1 : "";
+	q->type = media_type(m, q->type);
+	value = FCGX_GetParam("CONTENT_LENGTH", fcgi->envp);
+	if (value == NULL || *value == '\0')
+		q->body_promised = -1;
+	else if (!text_to_long(value, 0, 1L << 40, &q->body_promised))
+		return err_set(e, ERR_INPUT, "Content-Length is not a number");
+	return true;
+}
+
+bool
+http_read_body(struct http_request *q, struct mem *m, size_t cap,
+    struct err *e)
+{
+	char	*body;
+	int	 got;
+	size_t	 want, n = 0;
+
+	if (q->body_promised < 0)
+		return true;
+	want = (size_t)q->body_promised;
+	if (want > cap)
+		return err_set(e, ERR_TOO_LARGE,
+		    "the body is larger than %zu bytes", cap);
+	body = mem_get(m, want + 1);
+	while (n < want && (got = FCGX_GetStr(body + n, (int)(want - n),
+	    q->fcgi->in)) > 0)
+		n += (size_t)got;
+	if (n != want)
+		return err_set(e, ERR_INPUT,
+		    "the body ended after %zu of %zu bytes", n, want);
+	q->body = body;
+	q->body_bytes = n;
+	return true;
+}
+
+void
+http_response_init(struct http_response *r, struct mem *m)
+{
+	memset(r, 0, sizeof(*r));
+	r->status = 200;
+	r->body = buf_new(m, HTTP_MAX_RESPONSE);
+	r->headers = buf_new(m, 8192);
+}
+
+void
+http_header(struct http_response *r, const char *name, const char *value)
+{
+	if (strpbrk(value, "\r\n") == NULL)
+		buf_printf(r->headers, "%s: %s\r\n", name, value);
+}
+
+bool
+http_send(const struct http_request *q, const struct http_response *r)
+{
+	FCGX_Stream *out = q->fcgi->out;
+
+	(void)FCGX_FPrintF(out, "Status: %d %s\r\n", r->status,
+	    reason_of(r->status));
+	if (r->type != NULL)
+		(void)FCGX_FPrintF(out, "Content-Type: %s\r\n"
+		    "Content-Length: %ld\r\n", r->type, (long)r->body->len);
+	(void)FCGX_FPrintF(out, "X-Request-Id: %s\r\n"
+	    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
+	    q->id);
+	if (r->headers->len != 0)
+		(void)FCGX_PutStr(r->headers->s, (int)r->headers->len, out);
+	(void)FCGX_PutStr("\r\n", 2, out);
+	if (r->type != NULL && r->body->len != 0)
+		(void)FCGX_PutStr(r->body->s, (int)r->body->len, out);
+	return FCGX_FFlush(out) == 0 && FCGX_GetError(out) == 0;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: ISC */
+/* spool: write, fsync, rename, fsync the directory. An fsync that failed is
+ * never repeated on the same file: the kernel may have dropped the pages. */
+#include "edge/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+
+#include "base/banned.h"
+
+#define MAGIC		"ringback-spool 1 "
+#define MAX_FILE	(1024 * 1024)
+
+static const char *
+sha256_hex(struct mem *m, const void *p, size_t n)
+{
+	unsigned char	md[EVP_MAX_MD_SIZE];
+	unsigned int	bytes = 0;
+
+	if (EVP_Digest(p, n, md, &bytes, EVP_sha256(), NULL) != 1)
+		abort();
+	return text_hex(m, md, bytes);
+}
+
+static const char *
+place(struct mem *m, const char *dir, const char *sub, const char *name)
+{
+	return mem_printf(m, "%s/%s/%s", dir, sub, name);
+}
+
+static bool
+make_dirs(struct mem *m, const char *dir, struct err *e)
+{
+	static const char *const subs[] = { "", "tmp", "new", "bad" };
+
+	for (size_t i = 0; i < 4; i++)
+		if (mkdir(place(m, dir, subs[i], ""), 0700) != 0 &&
+		    errno != EEXIST)
+			return err_sys(e, "spool: make %s/%s", dir, subs[i]);
+	return true;
+}
+
+static bool
+sync_dir(const char *path, struct err *e)
+{
+	int	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool	ok;
+
+	if (fd < 0)
+		return err_sys(e, "spool: open %s", path);
+	ok = fsync(fd) == 0 || err_sys(e, "spool: sync %s", path);
+	(void)close(fd);
+	return ok;
+}
+
+static bool
+write_all(int fd, const char *p, size_t n)
+{
+	ssize_t k;
+
+	for (; n > 0; p += k, n -= (size_t)k)
+		if ((k = write(fd, p, n)) <= 0)
+			return false;
+	return true;
+}
+
+static bool
+write_durably(const char *path, const struct buf *b, struct err *e)
+{
+	int	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC |
+		    O_NOFOLLOW, 0600);
+	bool	ok;
+
+	if (fd < 0)
+		return err_sys(e, "spool: create %s", path);
+	ok = (write_all(fd, b->s, b->len) && fsync(fd) == 0) ||
+	    err_sys(e, "spool: write %s", path);
+	if (close(fd) != 0 && ok)
+		ok = err_sys(e, "spool: close %s", path);
+	if (!ok)
+		(void)unlink(path);
+	return ok;
+}
+
+bool
+spool_put(struct mem *m, const char *dir, const struct spool_record *r,
+    struct err *e)
+{
+	static unsigned	 sequence;
+	struct buf	*record = buf_new(m, MAX_FILE - 256);
+	struct buf	*file = buf_new(m, MAX_FILE);
+	struct timespec	 now;
+	const char	*name, *tmp, *final;
+
+	buf_printf(record, "%s\n%s\n%s\n%s\n", r->route, r->uri,
+	    r->received_at, r->verified);
+	buf_add(record, r->body, r->body_bytes);
+	if (!buf_ok(record))
+		return err_set(e, ERR_TOO_LARGE, "spool: record too large");
+	buf_printf(file, MAGIC "%s %zu\n",
+	    sha256_hex(m, record->s, record->len), record->len);
+	buf_add(file, record->s, record->len);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	name = mem_printf(m, "%010lld%06ld-%ld-%u", (long long)now.tv_sec,
+	    now.tv_nsec / 1000, (long)getpid(), sequence++);
+	tmp = place(m, dir, "tmp", name);
+	final = place(m, dir, "new", name);
+	if (!make_dirs(m, dir, e) || !write_durably(tmp, file, e))
+		return false;
+	if (rename(tmp, final) != 0) {
+		(void)unlink(tmp);
+		return err_sys(e, "spool: rename to %s", final);
+	}
+	return sync_dir(place(m, dir, "new", "."), e);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+bool
+spool_names(struct mem *m, const char *path, char ***names, struct err *e)
+{
+	struct dirent	*d;
+	DIR		*dir = opendir(path);
+	size_t		 n = 0, room = 0;
+	char		**list = NULL, **grown;
+
+	*names = mem_array(m, 1, sizeof(**names));
+	if (dir == NULL)
+		return errno == ENOENT || err_sys(e, "open %s", path);
+	while ((d = readdir(dir)) != NULL) {
+		if (d->d_name[0] == '.')
+			continue;
+		if (n + 1 >= room) {
+			room = room == 0 ? 64 : room * 2;
+			grown = mem_array(m, room, sizeof(*grown));
+			if (n != 0)
+				memcpy(grown, list, n * sizeof(*grown));
+			list = grown;
+		}
+		list[n++] = mem_dup(m, d->d_name);
+	}
+	(void)closedir(dir);
+	if (n == 0)
+		return true;
+	qsort(list, n, sizeof(*list), by_name);
+	*names = list;
+	return true;
+}
+
+bool
+spool_list(struct mem *m, const char *dir, char ***names, struct err *e)
+{
+	return spool_names(m, place(m, dir, "new", "."), names, e);
+}
+
+bool
+spool_read_file(struct mem *m, const char *path, size_t cap, char **out,
+    size_t *bytes, struct err *e)
+{
+	int		 fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat	 st;
+	size_t		 n = 0;
+	ssize_t		 k = 0;
+	bool		 ok = false;
+
+	if (fd < 0)
+		return err_sys(e, "open %s", path);
+	if (fstat(fd, &st) != 0) {
+		(void)err_sys(e, "stat %s", path);
+	} else if (!S_ISREG(st.st_mode) || (size_t)st.st_size > cap) {
+		(void)err_set(e, ERR_INPUT, "%s: not a file of at most %zu "
+		    "bytes", path, cap);
+	} else {
+		*out = mem_get(m, (size_t)st.st_size + 1);
+		while (n < (size_t)st.st_size && (k = read(fd, *out + n,
+		    (size_t)st.st_size - n)) > 0)
+			n += (size_t)k;
+		*bytes = n;
+		ok = k >= 0 || err_sys(e, "read %s", path);
+	}
+	(void)close(fd);
+	return ok;
+}
+
+/* The next line of *p, cut at its newline; NULL when there is none. */
+static const char *
+take_line(char **p, char *end)
+{
+	char *line = *p, *nl = memchr(line, '\n', (size_t)(end - line));
+
+	if (nl == NULL)
+		return NULL;
+	*nl = '\0';
+	*p = nl + 1;
+	return line;
+}
+
+bool
+spool_get(struct mem *m, const char *dir, const char *name,
+    struct spool_record *r, struct err *e)
+{
+	char		*file, *p, *end, digest[65];
+	const char	*head;
+	size_t		 bytes, promised;
+
+	if (!spool_read_file(m, place(m, dir, "new", name), MAX_FILE, &file,
+	    &bytes, e))
+		return false;
+	p = file;
+	end = file + bytes;
+	if ((head = take_line(&p, end)) == NULL || sscanf(head,
+	    MAGIC "%64[0-9a-f] %zu", digest, &promised) != 2 ||
+	    promised != (size_t)(end - p) ||
+	    strcmp(digest, sha256_hex(m, p, promised)) != 0)
+		return err_set(e, ERR_INPUT, "spool: %s is damaged", name);
+	if ((r->route = take_line(&p, end)) == NULL ||
+	    (r->uri = take_line(&p, end)) == NULL ||
+	    (r->received_at = take_line(&p, end)) == NULL ||
+	    (r->verified = take_line(&p, end)) == NULL)
+		return err_set(e, ERR_INPUT, "spool: %s is short", name);
+	r->body = p;
+	r->body_bytes = (size_t)(end - p);
+	return true;
+}
+
+void
+spool_done(const char *dir, const char *name)
+{
+	struct mem *m = mem_new();
+
+	(void)unlink(place(m, dir, "new", name));
+	mem_free(m);
+}
+
+void
+spool_bad(const char *dir, const char *name)
+{
+	struct mem *m = mem_new();
+
+	(void)rename(place(m, dir, "new", name), place(m, dir, "bad", name));
+	mem_free(m);
+}
+
+int
+spool_lock(const char *dir)
+{
+	struct mem	*m = mem_new();
+	struct err	 e;
+	int		 fd = -1;
+
+	if (make_dirs(m, dir, &e))
+		fd = open(mem_printf(m, "%s/lock", dir),
+		    O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		(void)close(fd);
+		fd = -1;
+	}
+	mem_free(m);
+	return fd;
+}
