@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: ISC */
+/* event: which form field goes into which value, as tables. Parameter names
+ * are those of twilio.com/docs/voice/twiml, .../voice/api/call-resource,
+ * .../voice/twiml/record, .../messaging/guides/webhook-request. A field that
+ * is missing or is no number is NULL: Twilio adds and drops parameters
+ * without notice, and a webhook is never refused for one. */
+#include "domain/event.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <curl/curl.h>
+#include <openssl/evp.h>
+
+#include "base/text.h"
+#include "format/codes.h"
+#include "format/json.h"
+#include "format/phone.h"
+
+#include "base/banned.h"
+
+/* Seconds to wait for recordingStatusCallback before the sweep asks for the
+ * media that the <Record> action has only promised. */
+#define ACTION_GRACE_S	"60"
+
+static const struct {
+	const char	*path, *route;
+} routes[] = {
+	{ "/api/twilio/voice", "/api/twilio/voice" },
+	{ "/api/twilio/sms", "/api/twilio/sms" },
+	{ "/api/twilio/status", "/api/twilio/status" },
+	{ "/api/twilio/recording", "/api/twilio/recording" },
+	{ "/api/twilio/recording-status", "/api/twilio/recording-status" },
+	{ "/api/twilio/sms-status", "/api/twilio/status" },
+	{ "/twilio/voice", "/api/twilio/voice" },
+	{ "/twilio/sms", "/api/twilio/sms" },
+	{ "/twilio/recording", "/api/twilio/recording" },
+};
+
+enum how { TEXT, NUMBER, CODE, DATE, MAKE };	/* CODE: 0 is none */
+
+struct source {
+	enum how	  how;
+	const char	 *name, *other;	/* other: an older name, or NULL */
+	const char	*(*make)(const struct event *, const struct cfg *,
+			    struct mem *);
+};
+
+/* Our own number's SID: Twilio does not send it (FACTS 0.13). */
+static const char *
+own_number_sid(const struct event *ev, const struct cfg *cfg, struct mem *m)
+{
+	const char *direction = form_get(ev->form, "Direction");
+	const char *own = form_get(ev->form, direction != NULL &&
+	    text_starts(direction, "outbound") ? "From" : "To");
+
+	(void)m;
+	return own != NULL && cfg->phone_number != NULL &&
+	    strcmp(own, cfg->phone_number) == 0 ? cfg->phone_number_sid : NULL;
+}
+
+/* What is worth keeping of a call beyond its columns; the rest is in the
+ * journal for JOURNAL_DAYS. */
+static const char *
+call_metadata(const struct event *ev, const struct cfg *cfg, struct mem *m)
+{
+	static const char *const kept[] = { "ForwardedFrom", "CallerName",
+	    "StirVerstat", "SipResponseCode" };
+	cJSON		*o = json_object(m);
+	const char	*value;
+
+	(void)cfg;
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if ((value = form_some(ev->form, kept[i])) != NULL)
+			json_add_text(o, kept[i], value);
+	return json_print(m, o);
+}
+
+static const char *
+sms_direction(const struct event *ev, const struct cfg *cfg, struct mem *m)
+{
+	(void)cfg, (void)m;
+	return strcmp(ev->route, "/api/twilio/sms") == 0 ? "inbound" :
+	    "outbound-api";
+}
+
+static const char *
+sms_media(const struct event *ev, const struct cfg *cfg, struct mem *m)
+{
+	cJSON		*list = json_array(m), *item;
+	const char	*url;
+
+	(void)cfg;
+	for (int i = 0; i < 10; i++) {
+		url = form_some(ev->form, mem_printf(m, "MediaUrl%d", i));
+		if (url == NULL)
+			break;
+		item = cJSON_CreateObject();
+		json_add_text(item, "url", url);
+		json_add_text(item, "contentType", form_get(ev->form,
+		    mem_printf(m, "MediaContentType%d", i)));
+		(void)cJSON_AddItemToArray(list, item);
+	}
+	return cJSON_GetArraySize(list) == 0 ? NULL : json_print(m, list);
+}
+
+static const char *
+error_sentence(const struct event *ev, const struct cfg *cfg, struct mem *m)
+{
+	const char	*code = form_some(ev->form, "ErrorCode");
+	long		 v;
+
+	(void)cfg, (void)m;
+	return code != NULL && text_to_long(code, 1, 99999, &v) ?
+	    codes_sentence(v) : NULL;
+}
+
+static const char *
+grace(const struct event *ev, const struct cfg *cfg, struct mem *m)
+{
+	(void)cfg, (void)m;
+	return form_some(ev->form, "RecordingStatus") == NULL &&
+	    strcmp(ev->route, "/api/twilio/recording") == 0 ?
+	    ACTION_GRACE_S : "0";
+}
+
+/* From $11 on, in the order of sql.def. */
+static const struct source call_sources[] = {
+	{ TEXT, "From", "Caller", NULL }, { TEXT, "To", "Called", NULL },
+	{ TEXT, "Direction", NULL, NULL },
+	{ TEXT, "ParentCallSid", NULL, NULL },
+	{ MAKE, NULL, NULL, own_number_sid },
+	{ NUMBER, "SequenceNumber", NULL, NULL },
+	{ NUMBER, "CallDuration", NULL, NULL },
+	{ TEXT, "AnsweredBy", NULL, NULL },
+	{ CODE, "ErrorCode", NULL, NULL },
+	{ MAKE, NULL, NULL, call_metadata },
+};
+static const struct source sms_sources[] = {
+	{ TEXT, "From", NULL, NULL }, { TEXT, "To", NULL, NULL },
+	{ TEXT, "Body", NULL, NULL }, { MAKE, NULL, NULL, sms_direction },
+	{ NUMBER, "NumSegments", NULL, NULL },
+	{ NUMBER, "NumMedia", NULL, NULL }, { MAKE, NULL, NULL, sms_media },
+	{ TEXT, "MessagingServiceSid", NULL, NULL },
+	{ TEXT, "OptOutType", NULL, NULL },
+	{ CODE, "ErrorCode", NULL, NULL },
+	{ MAKE, NULL, NULL, error_sentence },
+};
+static const struct source recording_sources[] = {
+	{ TEXT, "CallSid", NULL, NULL }, { TEXT, "RecordingUrl", NULL, NULL },
+	{ NUMBER, "RecordingDuration", NULL, NULL },
+	{ NUMBER, "RecordingChannels", NULL, NULL },
+	{ TEXT, "RecordingSource", NULL, NULL },
+	{ TEXT, "RecordingTrack", NULL, NULL },
+	{ DATE, "RecordingStartTime", NULL, NULL },
+	{ CODE, "ErrorCode", NULL, NULL }, { MAKE, NULL, NULL, grace },
+};
+
+static const struct kind {
+	const struct source	*sources;
+	size_t			 count;
+	const char		*status[2];	/* names of the status field */
+} kinds[] = {
+	[EVENT_CALL] = { call_sources, 10, { "CallStatus", NULL } },
+	[EVENT_SMS] = { sms_sources, 11, { "MessageStatus", "SmsStatus" } },
+	[EVENT_RECORDING] = { recording_sources, 9,
+	    { "RecordingStatus", NULL } },
+};
+
+const char *
+event_route(const char *path)
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		if (strcmp(routes[i].path, path) == 0)
+			return routes[i].route;
+	return NULL;
+}
+
+static const char *
+either(const struct form *f, const char *name, const char *other)
+{
+	const char *v = form_some(f, name);
+
+	return v == NULL && other != NULL ? form_some(f, other) : v;
+}
+
+bool
+event_read(struct event *ev, struct err *e)
+{
+	const char *message = either(ev->form, "MessageSid", "SmsSid");
+	const char *field = "CallSid", *shape = "CA";
+
+	if (strstr(ev->route, "/recording") != NULL) {
+		ev->kind = EVENT_RECORDING;
+		field = "RecordingSid";
+		shape = "RE";
+	} else if (strcmp(ev->route, "/api/twilio/sms") == 0 ||
+	    (strcmp(ev->route, "/api/twilio/status") == 0 &&
+	    message != NULL)) {
+		ev->kind = EVENT_SMS;
+		field = "MessageSid";
+		shape = "SM|MM";
+	} else {
+		ev->kind = EVENT_CALL;
+	}
+	ev->sid = ev->kind == EVENT_SMS ? message :
+	    form_some(ev->form, field);
+	if (ev->sid == NULL || !phone_is_sid(ev->sid, shape))
+		return err_field(e, ERR_INPUT, "invalid_sid", field,
+		    "%s is missing or is not a SID", field);
+	if (ev->kind == EVENT_RECORDING) {
+		const char *call = form_some(ev->form, "CallSid");
+
+		if (call == NULL || !phone_is_sid(call, "CA"))
+			return err_field(e, ERR_INPUT, "invalid_sid",
+			    "CallSid", "CallSid is missing or is not a SID");
+	}
+	return true;
+}
+
+static int
+by_name_and_value(const void *a, const void *b)
+{
+	const struct form_pair	*x = a, *y = b;
+	int			 c = strcmp(x->name, y->name);
+
+	return c != 0 ? c : strcmp(x->value, y->value);
+}
+
+/* The same pairs in any order are the same event; Twilio's retries repeat
+ * them, and an alias is no other event than its route. */
+static struct db_value
+dedupe(const struct event *ev, struct mem *m)
+{
+	struct form_pair	*sorted;
+	unsigned char		*md = mem_get(m, EVP_MAX_MD_SIZE);
+	unsigned int		 n = 0;
+	EVP_MD_CTX		*ctx = EVP_MD_CTX_new();
+	const char		 part = (char)ev->kind;
+
+	sorted = mem_array(m, ev->form->count + 1, sizeof(*sorted));
+	if (ev->form->count != 0)
+		memcpy(sorted, ev->form->pairs,
+		    ev->form->count * sizeof(*sorted));
+	qsort(sorted, ev->form->count, sizeof(*sorted), by_name_and_value);
+	if (ctx == NULL || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
+		abort();
+	(void)EVP_DigestUpdate(ctx, ev->route, strlen(ev->route) + 1);
+	(void)EVP_DigestUpdate(ctx, &part, 1);
+	for (size_t i = 0; i < ev->form->count; i++) {
+		(void)EVP_DigestUpdate(ctx, sorted[i].name,
+		    sorted[i].name_bytes + 1);
+		(void)EVP_DigestUpdate(ctx, sorted[i].value,
+		    sorted[i].value_bytes + 1);
+	}
+	(void)EVP_DigestFinal_ex(ctx, md, &n);
+	EVP_MD_CTX_free(ctx);
+	return db_bytes(md, n);
+}
+
+static struct db_value
+source_value(const struct source *s, const struct event *ev,
+    const struct cfg *cfg, struct mem *m)
+{
+	const char	*text;
+	long		 v;
+	time_t		 when;
+	struct tm	 tm;
+	char		*stamp;
+
+	if (s->how == MAKE)
+		return db_text(s->make(ev, cfg, m));
+	text = s->how == TEXT && s->other == NULL ?
+	    form_get(ev->form, s->name) : either(ev->form, s->name, s->other);
+	if (text == NULL || s->how == TEXT)
+		return db_text(text);
+	if (s->how == NUMBER || s->how == CODE)
+		return db_text(text_to_long(text, s->how == CODE, 1L << 30,
+		    &v) ? text : NULL);
+	if ((when = curl_getdate(text, NULL)) == (time_t)-1)
+		return db_text(NULL);
+	stamp = mem_get(m, 32);
+	(void)strftime(stamp, 32, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&when, &tm));
+	return db_text(stamp);
+}
+
+void
+event_values(const struct event *ev, const struct cfg *cfg, struct mem *m,
+    struct db_value values[EVENT_MAX_VALUES])
+{
+	const struct kind	*k = &kinds[ev->kind];
+	const struct db_value	 journal[] = {
+		dedupe(ev, m), db_text(ev->route), db_text(ev->uri),
+		db_text(form_some(ev->form, "AccountSid")), db_text(ev->sid),
+		db_text(either(ev->form, k->status[0], k->status[1])),
+		db_bytes(ev->body, ev->body_bytes), db_text(ev->source),
+		db_bool(ev->verified), db_text(ev->received_at),
+	};
+
+	memcpy(values, journal, sizeof(journal));
+	for (size_t i = 0; i < k->count; i++)
+		values[10 + i] = source_value(&k->sources[i], ev, cfg, m);
+}
+
+bool
+event_recording_of(const struct event *call, struct event *recording)
+{
+	const char *sid = form_some(call->form, "RecordingSid");
+
+	if (call->kind != EVENT_CALL || sid == NULL ||
+	    !phone_is_sid(sid, "RE"))
+		return false;
+	*recording = *call;
+	recording->kind = EVENT_RECORDING;
+	recording->sid = sid;
+	return true;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+/* event: one thing that Twilio told us, wherever it comes from: a webhook at
+ * the door, the spool, or what nginx kept while no worker answered. */
+#ifndef DOMAIN_EVENT_H
+#define DOMAIN_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/cfg.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "edge/db.h"
+#include "format/form.h"
+
+enum event_kind { EVENT_CALL, EVENT_SMS, EVENT_RECORDING };
+
+struct event {
+	enum event_kind	 kind;
+	const char	*route;		/* the documented path, never an alias */
+	const char	*uri;		/* as on the request line */
+	const struct form *form;
+	const char	*body;		/* as it came */
+	size_t		 body_bytes;
+	const char	*source;	/* "http", "spool", "fallback" */
+	const char	*received_at;	/* RFC 3339; NULL: now */
+	bool		 verified;	/* the signature was good */
+	const char	*sid;		/* of the call, text or recording */
+};
+
+#define EVENT_MAX_VALUES 24
+
+/* The documented path behind an alias, or NULL for a path that is not one of
+ * Twilio's webhooks. Fixes which kind a form on it is. */
+const char	*event_route(const char *path);
+
+/* Fills kind and sid from route and form. ERR_INPUT when there is no SID of
+ * the right shape, and so nothing to store it under. */
+MUST_CHECK bool	 event_read(struct event *, struct err *);
+
+/* The values of the statement for its kind (sql.def), in order. */
+void		 event_values(const struct event *, const struct cfg *,
+		     struct mem *, struct db_value[EVENT_MAX_VALUES]);
+
+/* A call's status callback that also announces a recording (REST Record=true)
+ * is two events: false when this one announces none. */
+bool		 event_recording_of(const struct event *call, struct event *);
+
+#endif
