@@ -185,13 +185,30 @@ either(const struct form *f, const char *name, const char *other)
 	return v == NULL && other != NULL ? form_some(f, other) : v;
 }
 
+/* The SID of a recording: its own field, or the end of its URL. */
+static const char *
+recording_sid(const struct form *f)
+{
+	const char *sid = form_some(f, "RecordingSid"), *url, *slash;
+
+	if (sid != NULL || (url = form_some(f, "RecordingUrl")) == NULL)
+		return sid;
+	slash = strrchr(url, '/');
+	return slash == NULL ? NULL : slash + 1;
+}
+
 bool
 event_read(struct event *ev, struct err *e)
 {
 	const char *message = either(ev->form, "MessageSid", "SmsSid");
+	const char *recording = recording_sid(ev->form);
 	const char *field = "CallSid", *shape = "CA";
 
-	if (strstr(ev->route, "/recording") != NULL) {
+	/* <Record> may end without a recording; then the action request only
+	 * tells how the call stands. */
+	if (strcmp(ev->route, "/api/twilio/recording-status") == 0 ||
+	    (strcmp(ev->route, "/api/twilio/recording") == 0 &&
+	    recording != NULL)) {
 		ev->kind = EVENT_RECORDING;
 		field = "RecordingSid";
 		shape = "RE";
@@ -205,6 +222,7 @@ event_read(struct event *ev, struct err *e)
 		ev->kind = EVENT_CALL;
 	}
 	ev->sid = ev->kind == EVENT_SMS ? message :
+	    ev->kind == EVENT_RECORDING ? recording :
 	    form_some(ev->form, field);
 	if (ev->sid == NULL || !phone_is_sid(ev->sid, shape))
 		return err_field(e, ERR_INPUT, "invalid_sid", field,

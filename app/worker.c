@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: ISC */
+/* ringback-worker: one FastCGI worker. Its listening socket is file
+ * descriptor 0; it takes one request at a time, on one database connection of
+ * its own, for ever. Who starts it again when it dies is systemd, or
+ * spawn-fcgi with multiwatch. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+
+#include "app.h"
+#include "base/log.h"
+#include "format/json.h"
+
+#include "base/banned.h"
+
+static volatile sig_atomic_t	stopping, idle;
+
+/* Waiting for a request there is nothing to finish; otherwise the request in
+ * hand is answered first. */
+static void
+on_term(int sig)
+{
+	(void)sig;
+	stopping = 1;
+	if (idle)
+		_exit(0);
+}
+
+static void
+answer_error(struct request *q, struct http_response *r, const struct err *e)
+{
+	cJSON *o = json_object(q->m);
+
+	buf_reset(r->body);
+	r->status = err_http(e->kind);
+	r->type = "application/json";
+	json_add_bool(o, "success", false);
+	json_add_text(o, "error", e->kind == ERR_SYSTEM ?
+	    "something failed here; the log has it under this requestId" :
+	    e->text);
+	json_add_text(o, "code", err_code(e));
+	if (e->field[0] != '\0')
+		json_add_text(o, "field", e->field);
+	json_add_text(o, "requestId", q->http.id == NULL ? "-" : q->http.id);
+	buf_str(r->body, json_print(q->m, o));
+	buf_chr(r->body, '\n');
+}
+
+static long
+ms_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - start->tv_sec) * 1000 +
+	    (now.tv_nsec - start->tv_nsec) / 1000000;
+}
+
+static void
+serve(struct app *app, FCGX_Request *fcgi)
+{
+	struct request		 q = { .m = mem_new() };
+	struct http_response	 r;
+	struct timespec		 start;
+	struct err		 e;
+	bool			 ok;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &start);
+	err_clear(&e);
+	http_response_init(&r, q.m);
+	if (http_open(&q.http, q.m, fcgi, &e)) {
+		log_context(mem_printf(q.m, "req=%s", q.http.id));
+		ok = route_serve(app, &q, &r, &e);
+	} else {
+		ok = false;
+	}
+	if (!ok)
+		answer_error(&q, &r, &e);
+	if (!http_send(&q.http, &r))
+		log_debug("client gone before the answer", "%s", "");
+	log_at(r.status >= 500 ? LEVEL_ERROR : LEVEL_INFO, "request",
+	    "method=%s path=%s status=%d ms=%ld bytes=%zu sid=%s kept=%s%s%s",
+	    q.http.method == NULL ? "-" : q.http.method,
+	    log_quote(q.http.path == NULL ? "-" : q.http.path), r.status,
+	    ms_since(&start), r.body->len, q.sid == NULL ? "-" : q.sid,
+	    q.kept == NULL ? "-" : q.kept, ok ? "" : " error=",
+	    ok ? "" : log_quote(e.text));
+	FCGX_Finish_r(fcgi);
+	log_context(NULL);
+	mem_free(q.m);
+}
+
+static void
+usage(FILE *to)
+{
+	(void)fprintf(to, "usage: ringback-worker [-f env-file] hooks|api\n"
+	    "       ringback-worker --help | --version\n");
+}
+
+static enum cfg_program
+pool_of(const char *name)
+{
+	return strcmp(name, "hooks") == 0 ? CFG_HOOKS :
+	    strcmp(name, "api") == 0 ? CFG_API : 0;
+}
+
+/* The settings, or the reasons why not and exit 78. */
+static struct cfg *
+configure(struct mem *m, const char *file, enum cfg_program pool)
+{
+	struct buf	*problems = buf_new(m, 65536);
+	struct cfg	*cfg;
+
+	if (cfg_load(&cfg, m, file, pool, problems))
+		return cfg;
+	(void)fprintf(stderr, "ringback-worker: the configuration has "
+	    "errors; nothing was started:\n%s", problems->s);
+	exit(CFG_EXIT);
+}
+
+static int
+run(struct app *app)
+{
+	struct sigaction	sa = { .sa_handler = on_term };
+	FCGX_Request		fcgi;
+	struct err		e;
+
+	if (FCGX_Init() != 0 ||
+	    FCGX_InitRequest(&fcgi, 0, FCGI_FAIL_ACCEPT_ON_INTR) != 0) {
+		log_error("cannot listen on descriptor 0", "%s", "");
+		return 1;
+	}
+	/* After FCGX_Init(), which installs a SIGTERM handler of its own. */
+	(void)sigaction(SIGTERM, &sa, NULL);
+	(void)sigaction(SIGINT, &sa, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (!store_check(app->store, &e)) {
+		log_error("database", "why=%s", log_quote(e.text));
+		if (e.kind == ERR_CONFIG)
+			return CFG_EXIT;
+	}
+	while (!stopping) {
+		idle = 1;
+		if (FCGX_Accept_r(&fcgi) != 0)
+			break;
+		idle = 0;
+		serve(app, &fcgi);
+	}
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "file", required_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const struct rlimit	 no_core = { 0, 0 };
+	struct mem		*m = mem_new();
+	struct app		 app = { 0 };
+	const char		*file = NULL;
+	int			 c, status;
+
+	while ((c = getopt_long(argc, argv, "f:hV", longs, NULL)) != -1) {
+		switch (c) {
+		case 'f':
+			file = optarg;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		case 'V':
+			(void)printf("ringback-worker %s\n", VERSION);
+			return 0;
+		default:
+			usage(stderr);
+			return 64;
+		}
+	}
+	if (optind + 1 != argc || (app.pool = pool_of(argv[optind])) == 0) {
+		usage(stderr);
+		return 64;
+	}
+	(void)umask(0077);
+	(void)setrlimit(RLIMIT_CORE, &no_core);
+	app.cfg = configure(m, file, app.pool);
+	log_init(app.pool == CFG_HOOKS ? "ringback-hooks" : "ringback-api",
+	    (enum log_level)app.cfg->log_level);
+	if (app.cfg->environment == CFG_DEVELOPMENT)
+		log_warn("RINGBACK_ENV=development: webhook signatures are "
+		    "NOT checked; anybody can post calls and texts", "%s", "");
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+		abort();
+	app.store = store_new(m, app.cfg, app.pool,
+	    app.pool == CFG_HOOKS ? "ringback-hooks" : "ringback-api");
+	status = run(&app);
+	mem_free(m);
+	curl_global_cleanup();
+	return status;
+}
