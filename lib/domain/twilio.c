@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+/* twilio: the verbs. Timeouts: FAULTS 5.7. */
+#include "domain/twilio.h"
+
+#include <string.h>
+
+#include "base/banned.h"
+
+/* The account's own API key where there is one, so that the Auth Token needs
+ * to be no more than the key of the webhooks' signatures. */
+static void
+authorize(const struct cfg *cfg, const struct account *a,
+    struct fetch_request *q)
+{
+	bool key = cfg->api_key != NULL &&
+	    strcmp(a->sid, cfg->account_sid) == 0;
+
+	q->user = key ? cfg->api_key : a->sid;
+	q->password = key ? cfg->api_secret : a->tokens[0];
+}
+
+static void
+resource(const struct cfg *cfg, struct mem *m, const struct account *a,
+    const char *method, const char *path, struct fetch_request *q)
+{
+	*q = (struct fetch_request){
+		.method = method,
+		.url = mem_printf(m, "%s/2010-04-01/Accounts/%s/%s",
+		    cfg->twilio_base, a->sid, path),
+		.connect_ms = 3000,
+		.total_ms = 10000,
+		.cap_bytes = 1024 * 1024,
+	};
+	authorize(cfg, a, q);
+}
+
+void
+twilio_media(const struct cfg *cfg, struct mem *m, const struct account *a,
+    const char *recording_sid, struct fetch_request *q)
+{
+	resource(cfg, m, a, "GET", mem_printf(m, "Recordings/%s.mp3",
+	    recording_sid), q);
+	q->total_ms = 120000;
+	q->cap_bytes = TWILIO_MAX_MEDIA;
+	q->follow = true;
+}
+
+void
+twilio_delete_recording(const struct cfg *cfg, struct mem *m,
+    const struct account *a, const char *recording_sid,
+    struct fetch_request *q)
+{
+	resource(cfg, m, a, "DELETE", mem_printf(m, "Recordings/%s.json",
+	    recording_sid), q);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: ISC */
+/* twilio: requests to Twilio's REST API. URLs are made of configuration and
+ * SIDs, never of what a callback said (FAULTS T7). */
+#ifndef DOMAIN_TWILIO_H
+#define DOMAIN_TWILIO_H
+
+#include "base/cfg.h"
+#include "base/mem.h"
+#include "domain/account.h"
+#include "edge/fetch.h"
+
+#define TWILIO_MAX_MEDIA	(100 * 1024 * 1024)
+
+/* GET a recording's media: mp3, 32 kbit/s, a quarter of the wav, so that an
+ * hour fits a transcription request. May redirect to storage. */
+void	 twilio_media(const struct cfg *, struct mem *, const struct account *,
+	    const char *recording_sid, struct fetch_request *);
+
+/* DELETE a recording: 204, or 404 when it is gone already. */
+void	 twilio_delete_recording(const struct cfg *, struct mem *,
+	    const struct account *, const char *recording_sid,
+	    struct fetch_request *);
+
+#endif
