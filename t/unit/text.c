@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: ISC */
+/* text: encodings, at their edges. */
+#include "base/text.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "tap.h"
+
+#define BYTES(s)	s, sizeof(s) - 1
+#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
+#define BAD		"\xef\xbf\xbd"
+
+static const struct {
+	const char	*name;
+	const char	*s;
+	size_t		 n;
+	bool		 good;
+	const char	*repaired;	/* when not good */
+} utf8[] = {
+	{ "nothing",		BYTES(""), true, NULL },
+	{ "ASCII",		BYTES("a~\x7f\x01"), true, NULL },
+	{ "first of 2",		BYTES("\xc2\x80"), true, NULL },
+	{ "last of 2",		BYTES("\xdf\xbf"), true, NULL },
+	{ "first of 3",		BYTES("\xe0\xa0\x80"), true, NULL },
+	{ "before surrogates",	BYTES("\xed\x9f\xbf"), true, NULL },
+	{ "after surrogates",	BYTES("\xee\x80\x80"), true, NULL },
+	{ "last of 3",		BYTES("\xef\xbf\xbf"), true, NULL },
+	{ "first of 4",		BYTES("\xf0\x90\x80\x80"), true, NULL },
+	{ "last of all",	BYTES("\xf4\x8f\xbf\xbf"), true, NULL },
+	{ "mixed",		BYTES("h\xc3\xa9 \xf0\x9f\x91\x8d!"), true,
+	    NULL },
+	{ "NUL",		BYTES("a\0b"), false, "a" BAD "b" },
+	{ "bare continuation",	BYTES("\x80x"), false, BAD "x" },
+	{ "overlong NUL",	BYTES("\xc0\x80"), false, BAD BAD },
+	{ "overlong /",		BYTES("\xc1\xaf"), false, BAD BAD },
+	{ "overlong 3",		BYTES("\xe0\x9f\xbf"), false, BAD BAD BAD },
+	{ "overlong 4",		BYTES("\xf0\x8f\xbf\xbf"), false,
+	    BAD BAD BAD BAD },
+	{ "surrogate",		BYTES("\xed\xa0\x80"), false, BAD BAD BAD },
+	{ "beyond U+10FFFF",	BYTES("\xf4\x90\x80\x80"), false,
+	    BAD BAD BAD BAD },
+	{ "0xff",		BYTES("a\xff" "b"), false, "a" BAD "b" },
+	{ "cut after 1 of 2",	BYTES("a\xc3"), false, "a" BAD },
+	{ "cut after 2 of 3",	BYTES("\xe2\x82"), false, BAD BAD },
+	{ "cut after 3 of 4",	BYTES("\xf0\x9f\x91"), false, BAD BAD BAD },
+	{ "broken off",		BYTES("\xe2\x82z"), false, BAD BAD "z" },
+};
+
+static void
+test_utf8(struct mem *m)
+{
+	char *copy;
+
+	for (size_t i = 0; i < COUNT(utf8); i++) {
+		/* An exact copy: a byte read too many is seen. */
+		copy = mem_dup_n(m, utf8[i].s, utf8[i].n);
+		tap_ok(text_is_utf8(copy, utf8[i].n) == utf8[i].good,
+		    "is_utf8: %s", utf8[i].name);
+		tap_is(text_to_utf8(m, copy, utf8[i].n),
+		    utf8[i].good ? utf8[i].s : utf8[i].repaired,
+		    "to_utf8: %s", utf8[i].name);
+	}
+}
+
+static void
+test_cut(struct mem *m)
+{
+	tap_is(text_cut(m, "abc", 0), "", "cut to nothing");
+	tap_is(text_cut(m, "abc", 2), "ab", "cut");
+	tap_is(text_cut(m, "abc", 3), "abc", "nothing to cut");
+	tap_is(text_cut(m, "abc", (size_t)-1), "abc", "no limit");
+	tap_is(text_cut(m, "\xc3\xa9\xf0\x9f\x91\x8d!", 2),
+	    "\xc3\xa9\xf0\x9f\x91\x8d", "characters, not bytes");
+	tap_is(text_cut(m, "\xff\xfe" "a", 2), "\xff\xfe",
+	    "a bad byte counts as one");
+}
+
+static const struct {
+	const char	*s;
+	long		 min, max;
+	bool		 good;
+	long		 want;
+} numbers[] = {
+	{ "0",		0, 9, true, 0 },
+	{ "9",		0, 9, true, 9 },
+	{ "10",		0, 9, false, 0 },
+	{ "-1",		0, 9, false, 0 },
+	{ "-1",		-1, 9, true, -1 },
+	{ "007",	0, 9, true, 7 },
+	{ "",		0, 9, false, 0 },
+	{ "-",		-9, 9, false, 0 },
+	{ "--1",	-9, 9, false, 0 },
+	{ "+1",		0, 9, false, 0 },
+	{ " 1",		0, 9, false, 0 },
+	{ "1 ",		0, 9, false, 0 },
+	{ "1x",		0, 9, false, 0 },
+	{ "0x1",	0, 9, false, 0 },
+	{ "1.0",	0, 9, false, 0 },
+	{ "9223372036854775807", LONG_MIN, LONG_MAX, true, LONG_MAX },
+	{ "9223372036854775808", LONG_MIN, LONG_MAX, false, 0 },
+	{ "-9223372036854775808", LONG_MIN, LONG_MAX, true, LONG_MIN },
+	{ "-9223372036854775809", LONG_MIN, LONG_MAX, false, 0 },
+	{ "99999999999999999999999", LONG_MIN, LONG_MAX, false, 0 },
+};
+
+static void
+test_numbers(void)
+{
+	long out;
+
+	for (size_t i = 0; i < COUNT(numbers); i++) {
+		out = 4711;
+		tap_ok(text_to_long(numbers[i].s, numbers[i].min,
+		    numbers[i].max, &out) == numbers[i].good &&
+		    out == (numbers[i].good ? numbers[i].want : 4711),
+		    "to_long: '%s'", numbers[i].s);
+	}
+}
+
+static void
+test_encodings(struct mem *m)
+{
+	tap_is(text_hex(m, "\x00\x9f\xff", 3), "009fff", "hex");
+	tap_is(text_hex(m, "", 0), "", "hex of nothing");
+	/* RFC 4648, 10 */
+	tap_is(text_base64(m, "", 0), "", "base64 of nothing");
+	tap_is(text_base64(m, "f", 1), "Zg==", "base64 f");
+	tap_is(text_base64(m, "fo", 2), "Zm8=", "base64 fo");
+	tap_is(text_base64(m, "foobar", 6), "Zm9vYmFy", "base64 foobar");
+	tap_is(text_base64(m, "\xff\xef\xbe", 3), "/+++", "base64 + and /");
+	/* FIPS 180-2: SHA-256("abc") */
+	tap_is(text_fingerprint(m, "abc"), "ba7816bf8f01", "fingerprint");
+}
+
+static void
+test_rest(struct mem *m)
+{
+	tap_ok(text_starts("abc", "ab") && text_starts("abc", "abc") &&
+	    text_starts("abc", ""), "starts");
+	tap_ok(!text_starts("ab", "abc") && !text_starts("xab", "ab"),
+	    "does not start");
+	tap_ok(text_ends("abc", "bc") && text_ends("abc", "abc") &&
+	    text_ends("abc", ""), "ends");
+	tap_ok(!text_ends("bc", "abc") && !text_ends("abcd", "bc"),
+	    "does not end");
+	tap_is(text_mask_number(m, "+15551230001"), "+1555***0001", "mask");
+	tap_is(text_mask_number(m, "12345"), "***", "mask a short one whole");
+	tap_is(text_mask_number(m, NULL), "-", "mask no number");
+}
+
+int
+main(void)
+{
+	struct mem *m = mem_new();
+
+	test_utf8(m);
+	test_cut(m);
+	test_numbers();
+	test_encodings(m);
+	test_rest(m);
+	mem_free(m);
+	return tap_done();
+}
