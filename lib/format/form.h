@@ -20,9 +20,10 @@
 struct form_pair {
 	const char	*name;		/* decoded bytes, NUL-terminated */
 	size_t		 name_bytes;
-	const char	*value;		/* decoded bytes as sent, NUL-terminated */
-	size_t		 value_bytes;	/* may hold NUL and bad UTF-8 */
-	const char	*text;		/* value as clean UTF-8 (text_to_utf8) */
+	const char	*value;		/* decoded bytes, NUL-terminated; may
+					   hold NUL and bad UTF-8 */
+	size_t		 value_bytes;
+	const char	*text;		/* value by text_to_utf8() */
 };
 
 struct form {

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: ISC */
+/* form: one pass over the bytes, pairs in the order they came. */
+#include "format/form.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+#include "base/banned.h"
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+static char *
+decode(struct mem *m, const char *s, size_t n, size_t *bytes)
+{
+	char	*out = mem_get(m, n + 1), *p = out;
+	int	 hi, lo;
+
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] == '%' && n - i > 2 &&
+		    (hi = hex_digit(s[i + 1])) >= 0 &&
+		    (lo = hex_digit(s[i + 2])) >= 0) {
+			*p++ = (char)(hi * 16 + lo);
+			i += 2;
+		} else {
+			*p++ = s[i] == '+' ? ' ' : s[i];
+		}
+	}
+	*bytes = (size_t)(p - out);
+	return out;
+}
+
+/* The pairs between '&' that hold anything; "a=1&&b=2" has two. */
+static size_t
+count_pairs(const char *s, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (s[i] != '&' && (i == 0 || s[i - 1] == '&'))
+			count++;
+	return count;
+}
+
+static bool
+read_pair(struct form *f, struct mem *m, const char *s, size_t n,
+    struct err *e)
+{
+	struct form_pair	*p = &f->pairs[f->count++];
+	const char		*equals = memchr(s, '=', n);
+	size_t			 k = equals == NULL ? n : (size_t)(equals - s);
+	size_t			 value_at = equals == NULL ? n : k + 1;
+
+	p->name = decode(m, s, k, &p->name_bytes);
+	p->value = decode(m, s + value_at, n - value_at, &p->value_bytes);
+	if (p->name_bytes > FORM_MAX_NAME_BYTES)
+		return err_set(e, ERR_TOO_LARGE,
+		    "form: the name of pair %zu is over %d bytes", f->count,
+		    FORM_MAX_NAME_BYTES);
+	if (p->value_bytes > FORM_MAX_VALUE_BYTES)
+		return err_set(e, ERR_TOO_LARGE,
+		    "form: the value of pair %zu is over %d bytes", f->count,
+		    FORM_MAX_VALUE_BYTES);
+	p->text = p->value;
+	if (!text_is_utf8(p->value, p->value_bytes))
+		p->text = text_to_utf8(m, p->value, p->value_bytes);
+	return true;
+}
+
+bool
+form_parse(struct form **out, struct mem *m, const char *s, size_t n,
+    struct err *e)
+{
+	struct form	*f = mem_get(m, sizeof(*f));
+	size_t		 count = count_pairs(s, n), end;
+	const char	*amp;
+
+	/* Refused before anything is allocated for it. */
+	if (count > FORM_MAX_PAIRS)
+		return err_set(e, ERR_TOO_LARGE, "form: %zu pairs, over %d",
+		    count, FORM_MAX_PAIRS);
+	f->pairs = mem_array(m, count, sizeof(*f->pairs));
+	for (size_t at = 0; at < n; at = end + 1) {
+		amp = memchr(s + at, '&', n - at);
+		end = amp == NULL ? n : (size_t)(amp - s);
+		if (end > at && !read_pair(f, m, s + at, end - at, e))
+			return false;
+	}
+	*out = f;
+	return true;
+}
+
+const char *
+form_get(const struct form *f, const char *name)
+{
+	size_t n = strlen(name);
+
+	/* By length too: "From%00x" is not From. */
+	for (size_t i = 0; i < f->count; i++)
+		if (f->pairs[i].name_bytes == n &&
+		    memcmp(f->pairs[i].name, name, n) == 0)
+			return f->pairs[i].text;
+	return NULL;
+}
+
+const char *
+form_some(const struct form *f, const char *name)
+{
+	const char *s = form_get(f, name);
+
+	return s == NULL || s[0] == '\0' ? NULL : s;
+}
