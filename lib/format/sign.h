@@ -11,7 +11,8 @@
 #include "base/mem.h"
 #include "format/form.h"
 
-/* The signature of exactly this URL; 28 characters. form may be NULL. */
+/* The signature of exactly this URL but for its #fragment, which Twilio keeps
+ * to itself; 28 characters. form may be NULL. */
 char	*sign_make(struct mem *, const char *token, const char *url,
 	    const struct form *);
 
@@ -21,13 +22,14 @@ enum sign_result {
 	SIGN_EXACT,		/* the URL as given */
 	SIGN_NO_PORT,		/* Twilio signs https voice without the port */
 	SIGN_DEFAULT_PORT,	/* ":443" or ":80" added */
-	SIGN_ESCAPED,		/* ' @ : in the query were percent-encoded */
+	SIGN_ESCAPED,		/* ' @ : in the query escaped otherwise */
 };
 
 /* Checks a header (NULL or malformed: SIGN_BAD) against the token and every
- * spelling of url that Twilio is known to sign, in constant time. When the
- * URL carries bodySHA256 the form must be NULL and the hash must be that of
- * body; otherwise body may be NULL. Fails closed: an empty token is SIGN_BAD. */
+ * spelling of url that Twilio is known to sign, in constant time; at most 8
+ * are tried. When the URL carries bodySHA256 the form must be NULL and the
+ * hash must be that of body; otherwise body may be NULL. Fails closed: an
+ * empty token is SIGN_BAD, so is a body that neither form nor hash covers. */
 enum sign_result sign_check(const char *header, const char *token,
 	    const char *url, const struct form *, const void *body,
 	    size_t body_bytes);

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: ISC */
+/* sign: the HMAC over a URL and a sorted form, for each spelling of the URL
+ * that Twilio may have had before it when it signed. */
+#include "format/sign.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+
+#include "base/banned.h"
+
+#define SHA1_BYTES		20
+#define SIGNATURE_CHARS		28
+#define BODY_HASH		"bodySHA256="
+#define PORTS			2
+#define QUERIES			4
+
+static int
+compare_bytes(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
+{
+	int order = memcmp(a, b, a_bytes < b_bytes ? a_bytes : b_bytes);
+
+	return order != 0 ? order : (a_bytes > b_bytes) - (a_bytes < b_bytes);
+}
+
+static int
+compare_pairs(const void *a, const void *b)
+{
+	const struct form_pair	*p = a, *q = b;
+	int			 order;
+
+	order = compare_bytes(p->name, p->name_bytes, q->name, q->name_bytes);
+	if (order != 0)
+		return order;
+	return compare_bytes(p->value, p->value_bytes, q->value,
+	    q->value_bytes);
+}
+
+/* What the form adds to the URL: pairs sorted, each distinct one once. */
+static struct buf *
+form_text(struct mem *m, const struct form *f)
+{
+	size_t			 count = f == NULL ? 0 : f->count;
+	struct form_pair	*p = mem_array(m, count, sizeof(*p));
+	struct buf		*out = buf_new(m, SIZE_MAX / 4);
+
+	if (count == 0)
+		return out;
+	memcpy(p, f->pairs, count * sizeof(*p));
+	qsort(p, count, sizeof(*p), compare_pairs);
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0 && compare_pairs(&p[i - 1], &p[i]) == 0)
+			continue;
+		buf_add(out, p[i].name, p[i].name_bytes);
+		buf_add(out, p[i].value, p[i].value_bytes);
+	}
+	return out;
+}
+
+static char *
+signature(struct mem *m, const char *token, const char *url,
+    const struct buf *form)
+{
+	unsigned char	 mac[SHA1_BYTES];
+	size_t		 url_bytes = strlen(url), mac_bytes = 0;
+	unsigned char	*signed_text = mem_get(m, url_bytes + form->len);
+
+	memcpy(signed_text, url, url_bytes);
+	memcpy(signed_text + url_bytes, form->s, form->len);
+	if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA1", NULL, token, strlen(token),
+	    signed_text, url_bytes + form->len, mac, sizeof(mac),
+	    &mac_bytes) == NULL || mac_bytes != sizeof(mac))
+		abort();
+	return text_base64(m, mac, sizeof(mac));
+}
+
+/* What follows '#' stays with the sender: it never reaches a server. */
+static char *
+without_fragment(struct mem *m, const char *url)
+{
+	return mem_dup_n(m, url, strcspn(url, "#"));
+}
+
+/* The URL without its port if it has one, or else with the scheme's own. An
+ * '@' ends the user's name, a ']' an IPv6 address: colons before them are
+ * no port. */
+static const char *
+other_port(struct mem *m, const char *url)
+{
+	const char	*host = strstr(url, "://"), *end, *port = NULL;
+
+	if (host == NULL)
+		return url;
+	host += 3;
+	end = host + strcspn(host, "/?");
+	for (const char *p = host; p < end; p++) {
+		if (*p == '@' || *p == ']')
+			port = NULL;
+		else if (*p == ':' && port == NULL)
+			port = p;
+	}
+	if (port != NULL)
+		return mem_printf(m, "%.*s%s", (int)(port - url), url, end);
+	return mem_printf(m, "%.*s%s%s", (int)(end - url), url,
+	    strncasecmp(url, "https:", 6) == 0 ? ":443" : ":80", end);
+}
+
+/* How the characters ' @ : are spelled in the query. */
+enum query { AS_SENT, PLAIN, QUOTE_ESCAPED, ALL_ESCAPED };
+
+static const struct escape {
+	char		 plain;
+	char		 escaped[4];
+	enum query	 first;		/* the first spelling to escape it */
+} escapes[] = {
+	{ '\'',	"%27",	QUOTE_ESCAPED },	/* WHATWG's URL does */
+	{ '@',	"%40",	ALL_ESCAPED },		/* older URL writers do */
+	{ ':',	"%3A",	ALL_ESCAPED },
+};
+
+static const struct escape *
+escape_at(const char *p, size_t *bytes)
+{
+	for (size_t i = 0; i < sizeof(escapes) / sizeof(escapes[0]); i++) {
+		if (*p == escapes[i].plain) {
+			*bytes = 1;
+			return &escapes[i];
+		}
+		if (strncasecmp(p, escapes[i].escaped, 3) == 0) {
+			*bytes = 3;
+			return &escapes[i];
+		}
+	}
+	return NULL;
+}
+
+/* Twilio has signed these three one way and sent them the other. */
+static const char *
+respell(struct mem *m, const char *url, enum query spelling)
+{
+	const struct escape	*x;
+	const char		*query = url + strcspn(url, "?");
+	struct buf		*out = buf_new(m, SIZE_MAX / 4);
+	size_t			 n;
+
+	buf_add(out, url, (size_t)(query - url));
+	for (const char *p = query; *p != '\0'; p += n) {
+		n = 1;
+		x = escape_at(p, &n);
+		if (x == NULL || spelling == AS_SENT)
+			buf_add(out, p, n);
+		else if (spelling >= x->first)
+			buf_str(out, x->escaped);
+		else
+			buf_chr(out, x->plain);
+	}
+	return out->s;
+}
+
+/* The strict shape of base64 of 20 bytes: the last digit carries 4 bits. */
+static bool
+is_signature(const char *s)
+{
+	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char last[] = "AEIMQUYcgkosw048";
+
+	return s != NULL && strlen(s) == SIGNATURE_CHARS &&
+	    strspn(s, base64) == SIGNATURE_CHARS - 1 &&
+	    s[SIGNATURE_CHARS - 1] == '=' &&
+	    strchr(last, s[SIGNATURE_CHARS - 2]) != NULL;
+}
+
+static bool
+is_hash_of(struct mem *m, const char *claim, size_t claim_bytes,
+    const void *body, size_t body_bytes)
+{
+	unsigned char	 md[EVP_MAX_MD_SIZE];
+	unsigned int	 md_bytes = 0;
+	const char	*hex;
+
+	if (EVP_Digest(body_bytes == 0 ? "" : body, body_bytes, md, &md_bytes,
+	    EVP_sha256(), NULL) != 1)
+		abort();
+	hex = text_hex(m, md, md_bytes);
+	return claim_bytes == strlen(hex) &&
+	    CRYPTO_memcmp(claim, hex, claim_bytes) == 0;
+}
+
+/* Something must vouch for the body: the form that was read from it, or its
+ * hash in the signed URL. Twilio never sends both, so both is a trick. */
+static bool
+body_is_covered(struct mem *m, const char *url, const struct form *f,
+    const void *body, size_t body_bytes)
+{
+	const char	*p = url + strcspn(url, "?");
+	bool		 hashed = false;
+
+	for (; *p != '\0'; p += strcspn(p, "&")) {
+		p++;
+		if (!text_starts(p, BODY_HASH))
+			continue;
+		p += strlen(BODY_HASH);
+		if (!is_hash_of(m, p, strcspn(p, "&"), body, body_bytes))
+			return false;
+		hashed = true;
+	}
+	if (hashed)
+		return f == NULL || f->count == 0;
+	return f != NULL || body_bytes == 0;
+}
+
+char *
+sign_make(struct mem *m, const char *token, const char *url,
+    const struct form *f)
+{
+	return signature(m, token, without_fragment(m, url), form_text(m, f));
+}
+
+static enum sign_result
+check(struct mem *m, const char *header, const char *token, const char *given,
+    const struct form *f)
+{
+	const char		*ports[PORTS] = { given, other_port(m, given) };
+	enum sign_result	 names[PORTS] = { SIGN_EXACT, SIGN_NO_PORT };
+	const struct buf	*form = form_text(m, f);
+	enum sign_result	 found = SIGN_BAD;
+	const char		*url, *mac;
+
+	if (strlen(ports[1]) > strlen(given))
+		names[1] = SIGN_DEFAULT_PORT;
+	/* To the end, whichever matches: what is tried and how long it takes
+	 * depends on the URL alone. */
+	for (int query = AS_SENT; query < QUERIES; query++) {
+		for (int port = 0; port < PORTS; port++) {
+			url = respell(m, ports[port], (enum query)query);
+			if (query != AS_SENT && strcmp(url, ports[port]) == 0)
+				continue;
+			mac = signature(m, token, url, form);
+			if (CRYPTO_memcmp(mac, header, SIGNATURE_CHARS) == 0 &&
+			    found == SIGN_BAD)
+				found = query == AS_SENT ? names[port] :
+				    SIGN_ESCAPED;
+		}
+	}
+	return found;
+}
+
+enum sign_result
+sign_check(const char *header, const char *token, const char *url,
+    const struct form *f, const void *body, size_t body_bytes)
+{
+	enum sign_result	 result = SIGN_BAD;
+	struct mem		*m;
+	const char		*given;
+
+	if (!is_signature(header) || token == NULL || token[0] == '\0')
+		return SIGN_BAD;
+	m = mem_new();
+	given = without_fragment(m, url);
+	if (body_is_covered(m, given, f, body, body_bytes))
+		result = check(m, header, token, given, f);
+	mem_free(m);
+	return result;
+}
