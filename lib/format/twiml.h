@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* twiml: writes TwiML, the XML that tells Twilio what to do with a call or a
- * text. The only XML writer here: text is escaped, characters that XML 1.0
- * forbids are dropped, attributes with a NULL value are left out.
+ * text. The only XML writer here: text is escaped, what is not UTF-8 or not
+ * allowed in XML 1.0 is dropped, attributes with a NULL value are left out.
  *	twiml_open(&t, body);
  *	twiml_say(&t, &voice, "Please leave a message.");
  *	ok = twiml_close(&t, e);	-- trouble surfaces here, once
@@ -17,8 +17,15 @@
 
 #define TWIML_MAX_BYTES	(64 * 1000)
 
+/* Longer text is cut, not refused: half an answer beats a dead line. In
+ * characters (FACTS: errors 13521 and 21617). */
+#define TWIML_SAY_MAX		4096
+#define TWIML_SAY_MAX_POLLY	3000	/* voices named "Polly.…" */
+#define TWIML_MESSAGE_MAX	1600
+
 struct twiml {
 	struct buf	*out;
+	bool		 has_verb;
 };
 
 struct twiml_voice {
@@ -35,11 +42,17 @@ struct twiml_record {
 	const char	*finish_on_key;	/* NULL: Twilio's default, any key */
 };
 
+/* Starts afresh whatever the buffer holds: after a failure half-way the same
+ * buffer takes the apology. A document without a verb is "<Response/>". */
 void	 twiml_open(struct twiml *, struct buf *);
-void	 twiml_say(struct twiml *, const struct twiml_voice *, const char *text);
+
+/* Text that is NULL or empty writes no verb: Twilio would fail on one. */
+void	 twiml_say(struct twiml *, const struct twiml_voice *,
+	    const char *text);
+void	 twiml_message(struct twiml *, const char *text);
+
 void	 twiml_record(struct twiml *, const struct twiml_record *);
 void	 twiml_pause(struct twiml *, long seconds);
-void	 twiml_message(struct twiml *, const char *text);
 void	 twiml_hangup(struct twiml *);
 MUST_CHECK bool	 twiml_close(struct twiml *, struct err *);
 
