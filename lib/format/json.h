@@ -18,11 +18,12 @@
 
 /* What a stranger may send. */
 #define JSON_MAX_DEPTH		16
-#define JSON_MAX_MEMBERS	256	/* in one object */
+#define JSON_MAX_MEMBERS	256	/* in one object or array */
 
-/* Parses exactly one JSON value (ERR_INPUT otherwise, saying where). Answers
- * from a server we chose may be larger: json_parse_trusted() lifts the member
- * count (arrays of a long transcript), not the other checks. */
+/* Parses exactly one JSON value (ERR_INPUT otherwise, saying at which byte,
+ * counted from 0). Answers from a server we chose may be larger:
+ * json_parse_trusted() lifts the member count (arrays of a long transcript),
+ * not the other checks. */
 MUST_CHECK bool	 json_parse(cJSON **, struct mem *, const char *s, size_t n,
 		     struct err *);
 MUST_CHECK bool	 json_parse_trusted(cJSON **, struct mem *, const char *s,
@@ -36,7 +37,8 @@ const char	*json_text(const cJSON *, const char *name);	/* or NULL */
 double		 json_number(const cJSON *, const char *name, double fallback);
 bool		 json_bool(const cJSON *, const char *name, bool fallback);
 
-/* NULL text adds JSON null. */
+/* Into an array the name is NULL. NULL text adds JSON null. Text must be
+ * UTF-8. Running out of memory aborts. */
 void		 json_add_text(cJSON *, const char *name, const char *text);
 void		 json_add_number(cJSON *, const char *name, double);
 void		 json_add_bool(cJSON *, const char *name, bool);
