@@ -27,17 +27,19 @@ static const struct route {
 };
 #define ROUTES	(sizeof(routes) / sizeof(routes[0]))
 
-/* The row for this method and path. What the path does answer is put into an
+/* The row for this method and path, or the path it is an older name of. What the path does answer is put into an
  * Allow header when the method is the trouble. */
 static const struct route *
 find(const struct app *app, const struct http_request *q,
     struct http_response *r, struct err *e)
 {
-	const char *allow = NULL;
+	const char *allow = NULL, *path = event_route(q->path);
 
+	if (path == NULL)
+		path = q->path;
 	for (size_t i = 0; i < ROUTES; i++) {
 		if (routes[i].pool != app->pool ||
-		    strcmp(routes[i].path, q->path) != 0)
+		    strcmp(routes[i].path, path) != 0)
 			continue;
 		if (strcmp(routes[i].method, q->method) == 0)
 			return &routes[i];

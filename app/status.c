@@ -14,6 +14,13 @@ status_changed(struct app *app, struct request *q, struct http_response *r,
 }
 
 bool
+recording_changed(struct app *app, struct request *q,
+    struct http_response *r, struct err *e)
+{
+	return status_changed(app, q, r, e);
+}
+
+bool
 health_alive(struct app *app, struct request *q, struct http_response *r,
     struct err *e)
 {

@@ -239,6 +239,8 @@ line_split(char *line, char **name, char **value)
 		return *end == '\0' || *end == '#';
 	}
 	*value = p;
+	if ((end = strstr(p, " #")) != NULL)
+		*end = '\0';
 	for (end = p + strlen(p); end > p &&
 	    isspace((unsigned char)end[-1]); end--)
 		end[-1] = '\0';
@@ -380,9 +382,16 @@ cfg_print(const struct cfg *c, struct buf *out)
 void
 cfg_sample(struct buf *out)
 {
-	for (size_t i = 0; i < ROWS; i++)
-		buf_printf(out, "# %s%s\n%s%s=%s\n\n",
+	for (size_t i = 0; i < ROWS; i++) {
+		const char	*value = rows[i].fallback;
+		const char	*quote;
+
+		if (value == NULL)
+			value = "";
+		quote = strchr(value, ' ') == NULL ? "" : "\"";
+		buf_printf(out, "# %s%s\n%s%s=%s%s%s\n\n",
 		    rows[i].needed ? "required: " : "", rows[i].doc,
-		    rows[i].needed ? "" : "#", rows[i].env,
-		    rows[i].fallback == NULL ? "" : rows[i].fallback);
+		    rows[i].needed ? "" : "#", rows[i].env, quote, value,
+		    quote);
+	}
 }

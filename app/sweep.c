@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: ISC */
+/* ringback-sweep: one pass, started by cron every minute. Any number may run
+ * at once on any number of machines: a recording is leased to one of them,
+ * and what another has taken over is dropped, not stored twice. */
+#include "sweep.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "domain/twilio.h"
+
+#include "base/banned.h"
+
+#define EXIT_SOME_FAILED	1
+#define EXIT_USAGE		64	/* sysexits.h */
+#define EXIT_LATER		75
+#define DELETIONS		100	/* at Twilio, in one pass */
+
+struct options {
+	const char	*file;
+	long		 jobs;		/* 0: SWEEP_JOBS */
+	long		 limit;
+	bool		 dry_run, verbose;
+};
+
+static volatile sig_atomic_t stopped;
+
+static void
+on_stop(int sig)
+{
+	(void)sig;
+	stopped = 1;
+}
+
+static void
+usage(FILE *to)
+{
+	(void)fprintf(to,
+	    "usage: ringback-sweep [-f env-file] [--jobs n] [--limit n] "
+	    "[--dry-run] [--verbose]\n"
+	    "       ringback-sweep --help | --version\n");
+}
+
+static bool
+parse_options(int argc, char **argv, struct options *o, int *status)
+{
+	static const struct option longs[] = {
+		{ "file", required_argument, NULL, 'f' },
+		{ "jobs", required_argument, NULL, 'j' },
+		{ "limit", required_argument, NULL, 'l' },
+		{ "dry-run", no_argument, NULL, 'n' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int	c;
+	bool	ok = true;
+
+	*o = (struct options){ .limit = 1L << 30 };
+	*status = EXIT_USAGE;
+	while (ok && (c = getopt_long(argc, argv, "f:j:l:nvhV", longs,
+	    NULL)) != -1) {
+		switch (c) {
+		case 'f':
+			o->file = optarg;
+			break;
+		case 'j':
+			ok = text_to_long(optarg, 1, 64, &o->jobs);
+			break;
+		case 'l':
+			ok = text_to_long(optarg, 0, 1L << 30, &o->limit);
+			break;
+		case 'n':
+			o->dry_run = true;
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
+		case 'h':
+			usage(stdout);
+			*status = 0;
+			return false;
+		case 'V':
+			(void)printf("ringback-sweep %s\n", VERSION);
+			*status = 0;
+			return false;
+		default:
+			ok = false;
+		}
+	}
+	ok = ok && optind == argc;
+	if (!ok)
+		usage(stderr);
+	return ok;
+}
+
+static bool
+dry_run(struct sweep *s, struct mem *m, long limit, struct err *e)
+{
+	struct due	*due;
+	size_t		 count;
+
+	if (!store_due(s->store, m, (size_t)limit, &due, &count, e))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		(void)printf("%s  %-8s  due for %ld s, %ld attempts%s%s\n",
+		    due[i].recording_sid, due[i].step, due[i].overdue_s,
+		    due[i].attempts, *due[i].last_error == '\0' ? "" : ": ",
+		    due[i].last_error);
+	(void)printf("%zu recordings are due; nothing was done\n", count);
+	return true;
+}
+
+/* Claims one recording. False: none is due, or the database is away. */
+static bool
+claim_one(struct sweep *s)
+{
+	struct mem	*own = mem_new();
+	struct claim	*c;
+	size_t		 count = 0;
+	struct err	 e;
+
+	if (!store_claim(s->store, own, 1, &c, &count, &e)) {
+		(void)snprintf(s->stop, sizeof(s->stop), "%.250s",
+		    e.text);
+	} else if (count == 1) {
+		job_start(s, own, c);
+		return true;
+	}
+	mem_free(own);
+	return false;
+}
+
+/* Nothing is in flight: wait for what is due within seconds, once it is. */
+static bool
+wait_for_soon(struct sweep *s, long pass_end_ms)
+{
+	long now = sweep_now_ms(), at = s->again_ms;
+
+	s->again_ms = 0;
+	if (at == 0 || at > pass_end_ms)
+		return false;
+	if (at > now)
+		(void)usleep((useconds_t)(at - now) * 1000);
+	return true;
+}
+
+static void
+work(struct sweep *s, size_t jobs, size_t limit)
+{
+	long	beat_ms = s->cfg->lease_secs * 1000 / 4;
+	long	next_beat = sweep_now_ms() + beat_ms;
+	long	patience = sweep_now_ms() + 30000;
+
+	while (!stopped) {
+		while (s->stop[0] == '\0' && s->running < jobs && limit > 0 &&
+		    claim_one(s))
+			limit--;
+		if (s->running == 0 && (s->stop[0] != '\0' || limit == 0 ||
+		    !wait_for_soon(s, patience)))
+			break;
+		(void)fetch_wait(s->fetch, 250);
+		if (sweep_now_ms() >= next_beat) {
+			job_heartbeat(s);
+			next_beat = sweep_now_ms() + beat_ms;
+		}
+	}
+	if (stopped) {
+		job_release_all(s);
+		(void)snprintf(s->stop, sizeof(s->stop), "stopped by a signal");
+	}
+}
+
+/* GUIDE: recordings are processed and not stored long-term. */
+static void
+delete_at_twilio(struct sweep *s, struct mem *m)
+{
+	struct leftover		*list;
+	struct account		 account;
+	struct fetch_request	 q;
+	struct fetch_answer	 a;
+	struct err		 e;
+	size_t			 count;
+
+	if (!store_to_delete(s->store, m, DELETIONS, &list, &count, &e))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (!account_find(s->cfg, m, list[i].account_sid == NULL ?
+		    s->cfg->account_sid : list[i].account_sid, &account))
+			continue;
+		twilio_delete_recording(s->cfg, m, &account,
+		    list[i].recording_sid, &q);
+		fetch_one(m, &q, &a);
+		if (a.status != 204 && a.status != 404) {
+			log_warn("not deleted at Twilio, will try again",
+			    "recording=%s status=%ld",
+			    list[i].recording_sid, a.status);
+			return;
+		}
+		if (!store_deleted(s->store, m, list[i].recording_sid, &e))
+			return;
+		if (s->chatty)
+			log_info("deleted at Twilio", "recording=%s",
+			    list[i].recording_sid);
+	}
+}
+
+static int
+summary(const struct sweep *s, long started_ms)
+{
+	(void)printf("ringback-sweep: %zu done, %zu without speech, %zu "
+	    "failed, %zu later, %zu events replayed in %.1f s%s%s\n", s->done,
+	    s->silent, s->failed, s->later, s->replayed,
+	    (double)(sweep_now_ms() - started_ms) / 1000,
+	    s->stop[0] == '\0' ? "" : "; stopped: ", s->stop);
+	if (s->stop[0] != '\0')
+		return EXIT_LATER;
+	return s->failed != 0 ? EXIT_SOME_FAILED :
+	    s->outages != 0 ? EXIT_LATER : 0;
+}
+
+static int
+run(struct sweep *s, struct mem *m, const struct options *o)
+{
+	long		started_ms = sweep_now_ms();
+	struct err	e;
+
+	if (!store_check(s->store, &e)) {
+		(void)fprintf(stderr, "ringback-sweep: %s\n", e.text);
+		return e.kind == ERR_CONFIG ? CFG_EXIT : EXIT_LATER;
+	}
+	if (o->dry_run) {
+		if (dry_run(s, m, o->limit, &e))
+			return 0;
+		(void)fprintf(stderr, "ringback-sweep: %s\n", e.text);
+		return EXIT_LATER;
+	}
+	if (!replay_all(s, &e)) {
+		(void)snprintf(s->stop, sizeof(s->stop), "%.250s",
+		    e.text);
+		return summary(s, started_ms);
+	}
+	work(s, (size_t)(o->jobs != 0 ? o->jobs : s->cfg->sweep_jobs),
+	    (size_t)o->limit);
+	if (s->cfg->delete_recordings && s->stop[0] == '\0')
+		delete_at_twilio(s, m);
+	if (!store_forget(s->store, m, s->cfg->journal_days, &e))
+		log_warn("old webhooks not forgotten", "why=%s",
+		    log_quote(e.text));
+	return summary(s, started_ms);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct rlimit	 no_core = { 0, 0 };
+	struct sigaction	 sa = { .sa_handler = on_stop };
+	struct mem		*m = mem_new();
+	struct buf		*problems = buf_new(m, 65536);
+	struct sweep		 s = { 0 };
+	struct cfg		*cfg;
+	struct options		 o;
+	int			 status;
+
+	if (!parse_options(argc, argv, &o, &status))
+		return status;
+	(void)umask(0077);
+	(void)setrlimit(RLIMIT_CORE, &no_core);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigaction(SIGTERM, &sa, NULL);
+	(void)sigaction(SIGINT, &sa, NULL);
+	if (!cfg_load(&cfg, m, o.file, CFG_SWEEP, problems)) {
+		(void)fprintf(stderr, "ringback-sweep: the configuration has "
+		    "errors; nothing was done:\n%s", problems->s);
+		return CFG_EXIT;
+	}
+	log_init("ringback-sweep", o.verbose ? LEVEL_DEBUG :
+	    (enum log_level)cfg->log_level);
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+		abort();
+	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
+	s.cfg = cfg;
+	s.chatty = o.verbose || isatty(STDERR_FILENO);
+	s.store = store_new(m, cfg, CFG_SWEEP, "ringback-sweep");
+	s.fetch = fetch_new(m);
+	status = run(&s, m, &o);
+	mem_free(m);
+	curl_global_cleanup();
+	return status;
+}
