@@ -1,0 +1,162 @@
+# shellcheck shell=bash disable=SC2034,SC2154,SC2004
+# SPDX-License-Identifier: ISC
+# machine: Debian packages, the build, and the account everything runs as.
+
+pg_bin=/usr/lib/postgresql/15/bin
+
+# What a mode needs: package names, or "command:package" where any package
+# that brings the command will do.
+wanted_packages() {
+	echo nginx:nginx-light spawn-fcgi multiwatch openssl curl:curl
+	echo postgresql-15 postgresql-client-15
+	if [ -z "${RINGBACK_BINDIR-}" ]; then
+		echo autoconf automake make:make gcc:gcc libc6-dev
+		echo pkg-config:pkg-config libfcgi-dev libcurl4-openssl-dev
+		echo libcjson-dev libpq-dev libssl-dev
+	fi
+	if service_wanted carrier || service_wanted analyst; then
+		echo perl:perl libmojolicious-perl
+	fi
+	if service_wanted carrier; then
+		echo libio-socket-ssl-perl libxml-libxml-perl flite:flite
+		echo sox:sox lame:lame
+	fi
+	if service_wanted speech && ! "$top/app/speech" path >/dev/null 2>&1
+	then
+		echo cmake:cmake g++:g++ make:make npm:npm
+	fi
+}
+
+missing_packages() {
+	local want have
+	have=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' |
+	    sed -n 's/ installed$//p')
+	for want in $(wanted_packages); do
+		case $want in
+		*:*)	command -v "${want%%:*}" >/dev/null ||
+			[ -x "/usr/sbin/${want%%:*}" ] || echo "${want##*:}"
+			;;
+		*)	grep -qxF -- "$want" <<<"$have" || echo "$want"
+			;;
+		esac
+	done | sort -u
+}
+
+as_root() {
+	if [ "$EUID" -eq 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "needs root or sudo for: $*"
+	fi
+}
+
+apt_install() {
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+	    --no-install-recommends "$@" </dev/null >&2
+}
+
+# Debian starts what it installs.  A second nginx on port 80 and a second
+# PostgreSQL are not wanted here, so they are told not to for the while.
+install_packages() {
+	local packages policy=/usr/sbin/policy-rc.d policy_ours=no
+	mapfile -t packages < <(missing_packages)
+	[ ${#packages[@]} -gt 0 ] || return 0
+	say "installing ${packages[*]}"
+	if [ ! -e "$policy" ]; then
+		policy_ours=yes
+		trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+		printf '#!/bin/sh\nexit 101\n' |
+		    as_root install -m 755 /dev/stdin "$policy"
+	fi
+	apt_install "${packages[@]}" 2>/dev/null ||
+	    { as_root apt-get update -qq >&2 && apt_install "${packages[@]}"; } ||
+	    die "could not install ${packages[*]}"
+	if [ "$policy_ours" = yes ]; then
+		as_root rm -f "$policy"
+		trap - EXIT
+	fi
+}
+
+# --- programs --------------------------------------------------------------
+
+# Sets bindir, building first unless the caller brought programs along.
+find_programs() {
+	if [ -n "${RINGBACK_BINDIR-}" ]; then
+		bindir=$(realpath -e -- "$RINGBACK_BINDIR") ||
+		    die "RINGBACK_BINDIR: no such directory"
+	else
+		bindir=$top/.build/default
+		build_tree "$bindir"
+	fi
+	[ -x "$bindir/ringback-worker" ] ||
+	    die "there is no ringback-worker in $bindir"
+}
+
+# build_tree DIR [CONFIGURE-FLAGS...]: does nothing when nothing changed.
+build_tree() {
+	local build=$1
+	shift
+	mkdir -p "$build"
+	(
+		flock 7
+		cd "$build"
+		if ! configured "$@" || ! make -q all >/dev/null 2>&1; then
+			say "building in $build"
+		fi
+		if ! configured "$@"; then
+			(cd "$top" && autoreconf -fi) &&
+			    "$top/configure" "$@" &&
+			    printf '%s\n' "$*" >.configured
+		fi >build.log 2>&1 && make -j2 >>build.log 2>&1
+	) 7>"$top/.build/.lock" || {
+		tail -n 25 "$build/build.log" >&2
+		die "the build failed; all of it is in $build/build.log"
+	}
+}
+
+configured() {
+	[ -e Makefile ] && [ -e "$top/configure" ] &&
+	    [ "$(cat .configured 2>/dev/null)" = "$*" ]
+}
+
+fetch_speech() {
+	! service_wanted speech || "$top/app/speech" fetch
+}
+
+# --- who runs it -----------------------------------------------------------
+
+# Sets as_user (a command prefix) and clean_env.  Services see none of the
+# caller's variables: they would win over DIR/.env.
+run_user() {
+	local name place
+	as_user=() owner=$(id -un)
+	clean_env=("PATH=$pg_bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+	    LANG=C.UTF-8 "HOME=$dir/run"
+	    "XDG_CACHE_HOME=${XDG_CACHE_HOME:-${HOME-}/.cache}")
+	for name in TZ ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS GCOV_PREFIX \
+	    LLVM_PROFILE_FILE; do
+		[ -z "${!name-}" ] || clean_env+=("$name=${!name}")
+	done
+	[ "$EUID" -eq 0 ] || return 0
+
+	# PostgreSQL will not run as root, and the rest has no need to.
+	owner=postgres
+	as_user=(setpriv --reuid=postgres --regid=postgres --init-groups)
+	for place in "$dir/.lock" "$top/app/quickstart" \
+	    "${RINGBACK_BINDIR:-$top}" "$("$top/app/speech" path 2>/dev/null)"
+	do
+		[ -n "$place" ] || continue
+		# Somewhere that account may not enter, such as /root.
+		if ! "${as_user[@]}" test -r "$place"; then
+			as_user+=(--inh-caps=+dac_override
+			    --ambient-caps=+dac_override)
+			break
+		fi
+	done
+}
+
+give_to_owner() {
+	[ "$EUID" -ne 0 ] || chown "$owner:" "$@"
+}
