@@ -1,0 +1,567 @@
+-- SPDX-License-Identifier: ISC
+--
+-- What ringback keeps of calls, texts and recordings, and what it needs to
+-- take webhooks, work through recordings and send on behalf of key holders.
+-- Run create_transcriptions_table.sql first.
+--
+--	psql -h HOST -U postgres -d postgres -f create_twilio_tables.sql
+--
+-- or paste it into Supabase's SQL editor. Run it as the owner of the tables,
+-- on PostgreSQL 15 or later. It is one transaction: all of it happens or
+-- nothing. A second run changes nothing. Over the tables of an earlier
+-- installation it keeps every row and adds what is missing.
+--
+--	table              a row is                        written by
+--	twilio_calls       a call, in or out               hooks, api
+--	twilio_sms         a message, in or out            hooks, api
+--	twilio_recordings  a recording and its work order  hooks, sweep
+--	webhook_events     a request of Twilio's, raw      hooks
+--	api_calls          a paid request to an AI         sweep
+--	numbers            a number of ours and its owner  ringback-admin
+--	api_keys           a key to the JSON API           ringback-admin
+--	api_requests       an Idempotency-Key's outcome    api
+--	opt_outs           who asked whom to stop          hooks, api
+--	send_counters      what was sent in a window       api
+--
+-- Each of the first three is told in two steps: the columns the guide's
+-- queries have always relied on, then what this version adds. New and old
+-- databases so end up alike, down to the order of the columns.
+--
+-- Values that Twilio sends are never constrained: it adds statuses and
+-- directions without notice, and a refused webhook is a lost one. What has no
+-- value yet is NULL, since events arrive in any order. NOT NULL and CHECK are
+-- for what we alone write.
+--
+-- Rank columns: statuses arrive late, twice and in the wrong order, and an
+-- SMS status carries neither time nor number. A status may only replace one
+-- of a lower rank; 9 is final, 10 comes after final. Generated, so that no
+-- statement can store a status under another's rank.
+
+BEGIN;
+SET LOCAL client_min_messages = warning;	-- no "already exists, skipping"
+-- Rather fail and be run again than make every webhook queue behind us.
+SET LOCAL lock_timeout = '10s';
+
+DO $$
+BEGIN
+	IF to_regproc('ringback_separate_users') IS NULL THEN
+		RAISE EXCEPTION 'run create_transcriptions_table.sql first';
+	END IF;
+END $$;
+
+
+-- ---------------------------------------------------------------- calls ----
+
+CREATE TABLE IF NOT EXISTS twilio_calls (
+	id               uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	call_sid         text UNIQUE,    -- NULL: Twilio has not answered yet
+	phone_number_sid text,           -- which number of ours
+	from_number      text,           -- also client:, sip:, 'anonymous'
+	to_number        text,
+	direction        text,
+	status           text NOT NULL DEFAULT 'unknown',
+	duration         integer,        -- seconds, when completed
+	recording_url    text,           -- the latest recording, for readers
+	recording_sid    text,
+	transcription_id uuid,           -- the latest transcript
+	user_id          text,           -- any name a client gave: 'user-123'
+	metadata         jsonb DEFAULT '{}',
+	created_at       timestamptz NOT NULL DEFAULT now(),
+	updated_at       timestamptz NOT NULL DEFAULT now()
+);
+
+-- Earlier installations.
+CALL ringback_to_text('twilio_calls', 'call_sid', 'phone_number_sid',
+	'from_number', 'to_number', 'direction', 'status', 'recording_sid',
+	'user_id');
+
+UPDATE twilio_calls
+   SET created_at = coalesce(created_at, updated_at, now()),
+       updated_at = coalesce(updated_at, created_at, now())
+ WHERE created_at IS NULL OR updated_at IS NULL;
+
+ALTER TABLE twilio_calls
+	-- A row is written before Twilio is asked to call, and a recording may
+	-- tell of a call before the call does.
+	ALTER COLUMN call_sid    DROP NOT NULL,
+	ALTER COLUMN from_number DROP NOT NULL,
+	ALTER COLUMN to_number   DROP NOT NULL,
+	ALTER COLUMN direction   DROP NOT NULL,
+	ALTER COLUMN status      SET DEFAULT 'unknown',
+	ALTER COLUMN duration    DROP DEFAULT,  -- 0 is an answer, NULL is none
+	ALTER COLUMN created_at  SET DEFAULT now(),
+	ALTER COLUMN created_at  SET NOT NULL,
+	ALTER COLUMN updated_at  SET DEFAULT now(),
+	ALTER COLUMN updated_at  SET NOT NULL;
+
+-- What ringback adds.
+ALTER TABLE twilio_calls
+	ADD COLUMN IF NOT EXISTS account_sid     text,
+	ADD COLUMN IF NOT EXISTS parent_call_sid text,    -- of a forwarded leg
+	ADD COLUMN IF NOT EXISTS status_seq      integer, -- SequenceNumber
+	ADD COLUMN IF NOT EXISTS status_rank     smallint NOT NULL
+		GENERATED ALWAYS AS (CASE status
+			WHEN 'unknown'     THEN -1      -- ours: a stub
+			WHEN 'sending'     THEN -1      -- ours: Twilio is asked
+			WHEN 'queued'      THEN 0
+			WHEN 'initiated'   THEN 1
+			WHEN 'ringing'     THEN 2
+			WHEN 'in-progress' THEN 3
+			WHEN 'completed'   THEN 9
+			WHEN 'busy'        THEN 9
+			WHEN 'failed'      THEN 9
+			WHEN 'no-answer'   THEN 9
+			WHEN 'canceled'    THEN 9
+			ELSE 0 END) STORED,
+	ADD COLUMN IF NOT EXISTS answered_by     text,    -- human, machine_…
+	ADD COLUMN IF NOT EXISTS error_code      integer, -- Twilio's
+	ADD COLUMN IF NOT EXISTS error_message   text;
+
+-- History is read newest first, a page at a time: of all, by one number (as
+-- either side: two scans, merged) or by one user. Page on (created_at, id),
+-- for times repeat. Each index costs every webhook, so there are no others,
+-- and the user's leaves out the many calls that are nobody's.
+--
+-- The indexes by number and user are NULLS LAST, and queries that are to use
+-- them say ORDER BY created_at DESC NULLS LAST, id DESC. There are no nulls;
+-- it keeps the planner from reading twilio_calls_time instead, in the hope
+-- that a number with many calls has recent ones. Where it had none for a year
+-- that page cost 9,000 buffers instead of 10.
+CREATE INDEX IF NOT EXISTS twilio_calls_time
+	ON twilio_calls (created_at DESC, id DESC);
+CREATE INDEX IF NOT EXISTS twilio_calls_from_time
+	ON twilio_calls (from_number, created_at DESC NULLS LAST, id DESC);
+CREATE INDEX IF NOT EXISTS twilio_calls_to_time
+	ON twilio_calls (to_number, created_at DESC NULLS LAST, id DESC);
+CREATE INDEX IF NOT EXISTS twilio_calls_user_time
+	ON twilio_calls (user_id, created_at DESC NULLS LAST, id DESC)
+	WHERE user_id IS NOT NULL;
+-- Calls we asked for whose outcome we do not know: a handful, for the sweep.
+CREATE INDEX IF NOT EXISTS twilio_calls_unsettled
+	ON twilio_calls (created_at)
+	WHERE call_sid IS NULL;
+
+-- The indexes above and UNIQUE serve what these served.
+DROP INDEX IF EXISTS idx_twilio_calls_call_sid, idx_twilio_calls_from_number,
+	idx_twilio_calls_to_number, idx_twilio_calls_created_at,
+	idx_twilio_calls_user_id;
+
+CREATE OR REPLACE TRIGGER update_twilio_calls_updated_at
+	BEFORE UPDATE ON twilio_calls
+	FOR EACH ROW EXECUTE FUNCTION ringback_touch('status_rank');
+
+
+-- ------------------------------------------------------------- messages ----
+
+CREATE TABLE IF NOT EXISTS twilio_sms (
+	id           uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	message_sid  text UNIQUE,        -- NULL: Twilio has not answered yet
+	from_number  text,               -- NULL: a messaging service chooses
+	to_number    text,
+	body         text,
+	direction    text,
+	status       text NOT NULL DEFAULT 'unknown',
+	num_segments integer DEFAULT 1,
+	user_id      text,
+	metadata     jsonb DEFAULT '{}',
+	created_at   timestamptz NOT NULL DEFAULT now(),
+	updated_at   timestamptz NOT NULL DEFAULT now()
+);
+
+-- Earlier installations.
+CALL ringback_to_text('twilio_sms', 'message_sid', 'from_number', 'to_number',
+	'direction', 'status', 'user_id');
+
+UPDATE twilio_sms
+   SET created_at = coalesce(created_at, updated_at, now()),
+       updated_at = coalesce(updated_at, created_at, now())
+ WHERE created_at IS NULL OR updated_at IS NULL;
+
+ALTER TABLE twilio_sms
+	ALTER COLUMN message_sid DROP NOT NULL,
+	ALTER COLUMN from_number DROP NOT NULL,
+	ALTER COLUMN to_number   DROP NOT NULL,
+	ALTER COLUMN body        DROP NOT NULL,  -- a picture has none
+	ALTER COLUMN direction   DROP NOT NULL,
+	ALTER COLUMN status      SET DEFAULT 'unknown',
+	ALTER COLUMN created_at  SET DEFAULT now(),
+	ALTER COLUMN created_at  SET NOT NULL,
+	ALTER COLUMN updated_at  SET DEFAULT now(),
+	ALTER COLUMN updated_at  SET NOT NULL;
+
+-- What ringback adds. Here 'sending' is Twilio's own word, so a row written
+-- before Twilio is asked is 'unknown'.
+ALTER TABLE twilio_sms
+	ADD COLUMN IF NOT EXISTS account_sid           text,
+	ADD COLUMN IF NOT EXISTS messaging_service_sid text,
+	ADD COLUMN IF NOT EXISTS status_rank           smallint NOT NULL
+		GENERATED ALWAYS AS (CASE status
+			WHEN 'unknown'             THEN -1
+			WHEN 'accepted'            THEN 0
+			WHEN 'scheduled'           THEN 0
+			WHEN 'queued'              THEN 1
+			WHEN 'receiving'           THEN 1
+			WHEN 'sending'             THEN 2
+			WHEN 'sent'                THEN 3
+			WHEN 'delivered'           THEN 9
+			WHEN 'undelivered'         THEN 9
+			WHEN 'failed'              THEN 9
+			WHEN 'canceled'            THEN 9
+			WHEN 'received'            THEN 9
+			WHEN 'partially_delivered' THEN 9
+			WHEN 'read'                THEN 10
+			ELSE 0 END) STORED,
+	ADD COLUMN IF NOT EXISTS num_media             integer,
+	ADD COLUMN IF NOT EXISTS media                 jsonb, -- [{url, type}]
+	ADD COLUMN IF NOT EXISTS opt_out_type          text,  -- STOP START HELP
+	ADD COLUMN IF NOT EXISTS error_code            integer,
+	ADD COLUMN IF NOT EXISTS error_message         text;
+
+-- As for calls.
+CREATE INDEX IF NOT EXISTS twilio_sms_time
+	ON twilio_sms (created_at DESC, id DESC);
+CREATE INDEX IF NOT EXISTS twilio_sms_from_time
+	ON twilio_sms (from_number, created_at DESC NULLS LAST, id DESC);
+CREATE INDEX IF NOT EXISTS twilio_sms_to_time
+	ON twilio_sms (to_number, created_at DESC NULLS LAST, id DESC);
+CREATE INDEX IF NOT EXISTS twilio_sms_user_time
+	ON twilio_sms (user_id, created_at DESC NULLS LAST, id DESC)
+	WHERE user_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS twilio_sms_unsettled
+	ON twilio_sms (created_at)
+	WHERE message_sid IS NULL;
+CREATE INDEX IF NOT EXISTS twilio_sms_words
+	ON twilio_sms USING gin (to_tsvector('simple', body));
+
+DROP INDEX IF EXISTS idx_twilio_sms_message_sid, idx_twilio_sms_from_number,
+	idx_twilio_sms_to_number, idx_twilio_sms_created_at,
+	idx_twilio_sms_user_id;
+
+CREATE OR REPLACE TRIGGER update_twilio_sms_updated_at
+	BEFORE UPDATE ON twilio_sms
+	FOR EACH ROW EXECUTE FUNCTION ringback_touch('status_rank');
+
+
+-- ----------------------------------------------------------- recordings ----
+-- A recording is also the work order for ringback-sweep. status says how it
+-- went in the four words readers know; step says what is to be done next:
+--
+--	wait        Twilio is still making the file
+--	download    get the media from Twilio
+--	transcribe  send them to the speech model
+--	analyse     send the transcript to the language model
+--	done        stored in transcriptions
+--	skipped     nothing to transcribe: empty, silent, absent
+--	dead        given up; last_error says why; ringback-admin can retry
+--
+-- run_at is schedule and lease in one: a sweep that takes a recording moves
+-- run_at to the end of its lease, so a recording whose sweep died is simply
+-- due again. (A separate "or lease expired" made claiming 50 times slower on
+-- a backlog of 200,000.) lease fences: a sweep that lost it stores nothing.
+
+CREATE TABLE IF NOT EXISTS twilio_recordings (
+	id               uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	recording_sid    text NOT NULL UNIQUE,
+	call_sid         text,           -- always the parent leg's
+	recording_url    text,           -- as Twilio told; never fetched
+	duration         integer,        -- seconds, once known
+	transcription_id uuid,
+	status           text NOT NULL DEFAULT 'pending',
+	created_at       timestamptz NOT NULL DEFAULT now(),
+	updated_at       timestamptz NOT NULL DEFAULT now()
+);
+
+-- Earlier installations.
+CALL ringback_to_text('twilio_recordings', 'recording_sid', 'call_sid',
+	'status');
+
+-- What ringback adds. step has no default yet: NULL tells rows that were here
+-- before it.
+ALTER TABLE twilio_recordings
+	ADD COLUMN IF NOT EXISTS account_sid      text,
+	ADD COLUMN IF NOT EXISTS channels         integer,
+	ADD COLUMN IF NOT EXISTS source           text,   -- RecordVerb, …
+	ADD COLUMN IF NOT EXISTS track            text,
+	ADD COLUMN IF NOT EXISTS started_at       timestamptz,
+	ADD COLUMN IF NOT EXISTS twilio_status    text,   -- Twilio's word
+	ADD COLUMN IF NOT EXISTS twilio_rank      smallint NOT NULL
+		GENERATED ALWAYS AS (CASE twilio_status
+			WHEN 'in-progress' THEN 1
+			WHEN 'paused'      THEN 1
+			WHEN 'stopped'     THEN 2
+			WHEN 'processing'  THEN 2
+			WHEN 'completed'   THEN 9
+			WHEN 'absent'      THEN 9
+			WHEN 'failed'      THEN 9
+			WHEN 'deleted'     THEN 10
+			ELSE 0 END) STORED,
+	ADD COLUMN IF NOT EXISTS error_code       integer, -- Twilio's
+	ADD COLUMN IF NOT EXISTS step             text
+		CONSTRAINT twilio_recordings_step_check CHECK (step IN
+		('wait', 'download', 'transcribe', 'analyse',
+		 'done', 'dead', 'skipped')),
+	ADD COLUMN IF NOT EXISTS attempts         integer NOT NULL DEFAULT 0,
+	ADD COLUMN IF NOT EXISTS first_attempt_at timestamptz,
+	ADD COLUMN IF NOT EXISTS run_at           timestamptz NOT NULL
+		DEFAULT now(),
+	ADD COLUMN IF NOT EXISTS lease            uuid,   -- whose turn it is
+	ADD COLUMN IF NOT EXISTS last_error       text,   -- for people
+	ADD COLUMN IF NOT EXISTS deleted_at       timestamptz, -- at Twilio
+	ADD COLUMN IF NOT EXISTS user_id          text,
+	ADD COLUMN IF NOT EXISTS metadata         jsonb DEFAULT '{}';
+
+CREATE OR REPLACE TRIGGER update_twilio_recordings_updated_at
+	BEFORE UPDATE ON twilio_recordings
+	FOR EACH ROW EXECUTE FUNCTION ringback_touch('twilio_rank');
+
+-- Earlier installations, once: transcripts learn whose they are, what was left
+-- lying becomes due, what failed can be retried. None of it is news about the
+-- rows, so they keep the time of their last update.
+ALTER TABLE transcriptions
+	DISABLE TRIGGER update_transcriptions_updated_at;
+ALTER TABLE twilio_recordings
+	DISABLE TRIGGER update_twilio_recordings_updated_at;
+
+UPDATE transcriptions t
+   SET recording_sid = r.recording_sid,
+       call_sid = r.call_sid,
+       user_id = coalesce(t.user_id, c.user_id)
+  FROM twilio_recordings r
+  LEFT JOIN twilio_calls c USING (call_sid)
+ WHERE r.step IS NULL AND r.transcription_id = t.id
+   AND t.recording_sid IS NULL;
+
+UPDATE twilio_recordings r
+   SET step = old.step,
+       status = CASE old.step
+		WHEN 'download' THEN 'pending'
+		WHEN 'done'     THEN 'completed'
+		ELSE 'failed' END,
+       last_error = CASE old.step
+		WHEN 'dead' THEN 'before the upgrade: ' || r.status END,
+       user_id = old.user_id
+  FROM (SELECT r.id, c.user_id, CASE
+		WHEN r.status = 'completed' THEN 'done'
+		WHEN r.status NOT IN ('pending', 'processing') THEN 'dead'
+		WHEN r.transcription_id IS NOT NULL THEN 'done'
+		ELSE 'download' END AS step
+	  FROM twilio_recordings r
+	  LEFT JOIN twilio_calls c USING (call_sid)
+	 WHERE r.step IS NULL) old
+ WHERE r.id = old.id;
+
+UPDATE twilio_recordings
+   SET created_at = coalesce(created_at, updated_at, now()),
+       updated_at = coalesce(updated_at, created_at, now())
+ WHERE created_at IS NULL OR updated_at IS NULL;
+
+ALTER TABLE transcriptions
+	ENABLE TRIGGER update_transcriptions_updated_at;
+ALTER TABLE twilio_recordings
+	ENABLE TRIGGER update_twilio_recordings_updated_at;
+
+ALTER TABLE twilio_recordings
+	ALTER COLUMN step          SET DEFAULT 'download',
+	ALTER COLUMN step          SET NOT NULL,
+	ALTER COLUMN call_sid      DROP NOT NULL,  -- a conference's has none
+	ALTER COLUMN recording_url DROP NOT NULL,
+	ALTER COLUMN duration      DROP NOT NULL,  -- unknown while it runs
+	ALTER COLUMN status        SET DEFAULT 'pending',
+	ALTER COLUMN status        SET NOT NULL,
+	ALTER COLUMN created_at    SET DEFAULT now(),
+	ALTER COLUMN created_at    SET NOT NULL,
+	ALTER COLUMN updated_at    SET DEFAULT now(),
+	ALTER COLUMN updated_at    SET NOT NULL;
+
+-- The key to the call stays, for a recording must not lose its call; whoever
+-- stores a recording makes sure of a row for the call first, a stub if need
+-- be. It no longer cascades: deleting a call used to delete its recordings
+-- in passing, and with them the only record that media lie at Twilio.
+DO $$
+DECLARE
+	key	name;
+BEGIN
+	FOR key IN
+		SELECT conname FROM pg_constraint
+		 WHERE conrelid = 'twilio_recordings'::regclass
+		   AND confrelid = 'twilio_calls'::regclass
+		   AND contype = 'f' AND confdeltype <> 'r'
+	LOOP
+		EXECUTE format('ALTER TABLE twilio_recordings'
+			' DROP CONSTRAINT %I', key);
+	END LOOP;
+	IF NOT EXISTS (
+		SELECT FROM pg_constraint
+		 WHERE conrelid = 'twilio_recordings'::regclass
+		   AND confrelid = 'twilio_calls'::regclass
+		   AND contype = 'f')
+	THEN
+		-- Some had dropped the key, for it refused early recordings.
+		INSERT INTO twilio_calls (call_sid, user_id, created_at)
+		SELECT call_sid, max(user_id), min(created_at)
+		  FROM twilio_recordings WHERE call_sid IS NOT NULL
+		 GROUP BY call_sid
+		    ON CONFLICT (call_sid) DO NOTHING;
+
+		ALTER TABLE twilio_recordings
+			ADD CONSTRAINT twilio_recordings_call_sid_fkey
+			FOREIGN KEY (call_sid)
+			REFERENCES twilio_calls (call_sid) ON DELETE RESTRICT;
+	END IF;
+	IF NOT EXISTS (
+		SELECT FROM pg_constraint
+		 WHERE conrelid = 'twilio_recordings'::regclass
+		   AND conname = 'twilio_recordings_status_check')
+	THEN
+		ALTER TABLE twilio_recordings
+			ADD CONSTRAINT twilio_recordings_status_check
+			CHECK (status IN
+			('pending', 'processing', 'completed', 'failed'));
+	END IF;
+END $$;
+
+-- What a sweep takes next, oldest first. Only unfinished work is in it, so it
+-- stays small whatever the table grows to.
+CREATE INDEX IF NOT EXISTS recordings_due
+	ON twilio_recordings (run_at, id)
+	WHERE step IN ('wait', 'download', 'transcribe', 'analyse');
+CREATE INDEX IF NOT EXISTS twilio_recordings_call_sid
+	ON twilio_recordings (call_sid);
+
+DROP INDEX IF EXISTS idx_twilio_recordings_recording_sid,
+	idx_twilio_recordings_call_sid;
+
+
+-- -------------------------------------------------------------- journal ----
+
+-- Every webhook as it came, in the same commit as what it changed: proof of
+-- what Twilio said, and how a repeated one is known. Bodies are bytes, since
+-- a text may hold any. Rows go after JOURNAL_DAYS.
+CREATE TABLE IF NOT EXISTS webhook_events (
+	id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	dedupe      bytea NOT NULL UNIQUE,   -- SHA-256 of route and parameters
+	route       text NOT NULL,
+	request_uri text,                    -- raw, as it was signed
+	account_sid text,
+	sid         text,                    -- of call, message, recording
+	status      text,                    -- as this event tells it
+	body        bytea NOT NULL,
+	source      text NOT NULL DEFAULT 'http'
+	            CHECK (source IN ('http', 'spool', 'fallback')),
+	verified    boolean NOT NULL,        -- false: only with validation off
+	received_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX IF NOT EXISTS webhook_events_sid
+	ON webhook_events (sid, received_at);
+-- For the daily clearing; a few pages, next to nothing per event.
+CREATE INDEX IF NOT EXISTS webhook_events_time
+	ON webhook_events USING brin (received_at) WITH (autosummarize = on);
+
+-- Every request that costs money at an AI provider: a row before it is made,
+-- its outcome after. A row without outcome is a request that was cut off and
+-- may have been billed.
+CREATE TABLE IF NOT EXISTS api_calls (
+	id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	recording_sid text NOT NULL,
+	step          text NOT NULL,         -- transcribe, analyse
+	started_at    timestamptz NOT NULL DEFAULT now(),
+	finished_at   timestamptz,
+	outcome       text,                  -- ok, or the kind of error
+	units         jsonb                  -- as billed: seconds, tokens
+);
+
+CREATE INDEX IF NOT EXISTS api_calls_recording
+	ON api_calls (recording_sid);
+CREATE INDEX IF NOT EXISTS api_calls_time
+	ON api_calls (started_at);
+
+
+-- ------------------------------------------------- whose, and who may -------
+
+-- Our numbers. A call or text to a number belongs to the number's user.
+CREATE TABLE IF NOT EXISTS numbers (
+	number           text PRIMARY KEY,   -- +18454090692
+	phone_number_sid text,
+	user_id          text,
+	created_at       timestamptz NOT NULL DEFAULT now()
+);
+
+-- Keys to the JSON API. Only a hash is stored: the secret is shown once.
+-- SHA-256 without salt is enough, since the secret is random.
+CREATE TABLE IF NOT EXISTS api_keys (
+	id            text PRIMARY KEY,
+	user_id       text,                  -- NULL: an administrator's
+	secret_sha256 bytea NOT NULL CHECK (octet_length(secret_sha256) = 32),
+	scopes        text[] NOT NULL DEFAULT '{}',
+	name          text,
+	created_at    timestamptz NOT NULL DEFAULT now(),
+	expires_at    timestamptz,
+	revoked_at    timestamptz,
+	last_used_at  timestamptz,
+	replaced_by   text REFERENCES api_keys (id)
+);
+
+-- What became of a request that carried an Idempotency-Key. The row is
+-- committed before Twilio is asked; who finds it there does not ask again.
+CREATE TABLE IF NOT EXISTS api_requests (
+	key_id          text NOT NULL,       -- of api_keys
+	idempotency_key text NOT NULL,
+	body_sha256     bytea NOT NULL,      -- another body: refused, 422
+	kind            text NOT NULL,       -- call or message …
+	row_id          uuid,                -- … and its row
+	state           text NOT NULL DEFAULT 'sending'
+	                CHECK (state IN
+	                ('sending', 'sent', 'failed', 'unknown')),
+	response_status integer,
+	response        jsonb,
+	created_at      timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (key_id, idempotency_key)
+);
+
+-- Who said STOP to whom. It holds for that pair only: to stop one number is
+-- not to stop them all. sender is a number or a messaging service (MG…).
+CREATE TABLE IF NOT EXISTS opt_outs (
+	sender       text NOT NULL,
+	recipient    text NOT NULL,
+	opted_out_at timestamptz NOT NULL DEFAULT now(),
+	source       text,                   -- keyword, OptOutType, error 21610
+	PRIMARY KEY (sender, recipient)
+);
+
+-- How much was sent, for rates and ceilings. A scope is whatever is capped
+-- ('key:ab12', 'to:+1…', 'spend:usd_cents'), a window begins at window_start.
+-- One statement asks and takes, so a cap holds to the last unit however many
+-- ask at once: the row's lock makes them queue, and each sees the other's
+-- count. No row returned means no. Take scopes in sorted order (or two
+-- requests wait for each other), in the transaction that writes the row to
+-- be sent: rolled back together, nothing was taken.
+--
+--	INSERT INTO send_counters AS c (scope, window_start, count)
+--	SELECT $scope, $start, $n WHERE $n <= $cap
+--	ON CONFLICT (scope, window_start) DO UPDATE
+--	   SET count = c.count + excluded.count
+--	 WHERE c.count + excluded.count <= $cap
+--	RETURNING count
+CREATE TABLE IF NOT EXISTS send_counters (
+	scope        text NOT NULL,
+	window_start timestamptz NOT NULL,
+	count        integer NOT NULL CHECK (count >= 0),
+	PRIMARY KEY (scope, window_start)
+);
+
+
+-- ------------------------------------------------- users see their own ------
+
+CALL ringback_separate_users('twilio_calls',      true);
+CALL ringback_separate_users('twilio_sms',        true);
+CALL ringback_separate_users('twilio_recordings', true);
+CALL ringback_separate_users('numbers',           true);
+CALL ringback_separate_users('webhook_events',    false);
+CALL ringback_separate_users('api_calls',         false);
+CALL ringback_separate_users('api_keys',          false);
+CALL ringback_separate_users('api_requests',      false);
+CALL ringback_separate_users('opt_outs',          false);
+CALL ringback_separate_users('send_counters',     false);
+
+COMMIT;
