@@ -163,7 +163,7 @@ text_mask_number(struct mem *m, const char *number)
 	if (number == NULL)
 		return mem_dup(m, "-");
 	n = strlen(number);
-	if (n < 9)
+	if (number[0] != '+' || n < 11)
 		return mem_dup(m, "***");
-	return mem_printf(m, "%.5s***%s", number, number + n - 4);
+	return mem_printf(m, "%.4s***%s", number, number + n - 2);
 }

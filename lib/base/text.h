@@ -33,7 +33,8 @@ bool	 text_ends(const char *s, const char *suffix);
 /* First bytes of SHA-256 in hex: names a value in a log without showing it. */
 char	*text_fingerprint(struct mem *, const char *s);
 
-/* "+15551230001" -> "+1555***0001": enough to find a call, not to dial it. */
+/* "+15551230001" -> "+155***01": enough to find a call, not to dial it; what
+ * is short or no number at all shows nothing. */
 char	*text_mask_number(struct mem *, const char *number);
 
 #endif
