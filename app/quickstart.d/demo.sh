@@ -105,7 +105,8 @@ print_stand_ins() {
 }
 
 query() {
-	psql -X -q -P footer=off -P pager=off "$database_url" "$@"
+	psql -X -q -P footer=off -P pager=off "$database_url" "$@" |
+	    sed '/^$/d'
 }
 
 # The minute's own pass may have been quicker and be at work on it.
@@ -148,7 +149,7 @@ print_where_next() {
 	  app/quickstart psql$where            the tables
 	  app/quickstart logs$where            what it logged
 	  app/quickstart down$where            stop it (--purge: and forget it)
-	  $dir/.env    its settings
+	  Its settings are in $dir/.env.
 	NEXT
 }
 

@@ -117,8 +117,8 @@ build_tree() {
 }
 
 configured() {
-	[ -e Makefile ] && [ -e "$top/configure" ] &&
-	    [ "$(cat .configured 2>/dev/null)" = "$*" ]
+	[ -e Makefile ] && [ -e "$top/configure" ] && [ -e .configured ] &&
+	    [ "$(cat .configured)" = "$*" ]
 }
 
 fetch_speech() {
