@@ -4,40 +4,37 @@
 
 pg_bin=/usr/lib/postgresql/15/bin
 
-# What a mode needs: package names, or "command:package" where any package
+# What a purpose needs: package names, or "command:package" where any package
 # that brings the command will do.
-wanted_packages() {
-	echo nginx:nginx-light spawn-fcgi multiwatch openssl curl:curl
-	echo postgresql-15 postgresql-client-15
-	if [ -z "${RINGBACK_BINDIR-}" ]; then
-		echo autoconf automake make:make gcc:gcc libc6-dev
-		echo pkg-config:pkg-config libfcgi-dev libcurl4-openssl-dev
-		echo libcjson-dev libpq-dev libssl-dev
-	fi
+build_packages="autoconf automake make:make gcc:gcc libc6-dev
+    pkg-config:pkg-config libfcgi-dev libcurl4-openssl-dev libcjson-dev
+    libpq-dev libssl-dev"
+run_packages="nginx:nginx-light spawn-fcgi multiwatch openssl:openssl curl:curl
+    postgresql-15 postgresql-client-15"
+standin_packages="perl:perl libmojolicious-perl"
+carrier_packages="libio-socket-ssl-perl libxml-libxml-perl flite:flite sox:sox
+    lame:lame"
+speech_packages="cmake:cmake g++:g++ make:make npm:npm"
+
+packages_wanted() {
+	echo "$run_packages"
+	[ -n "${RINGBACK_BINDIR-}" ] || echo "$build_packages"
 	if service_wanted carrier || service_wanted analyst; then
-		echo perl:perl libmojolicious-perl
+		echo "$standin_packages"
 	fi
-	if service_wanted carrier; then
-		echo libio-socket-ssl-perl libxml-libxml-perl flite:flite
-		echo sox:sox lame:lame
-	fi
-	if service_wanted speech && ! "$top/app/speech" path >/dev/null 2>&1
-	then
-		echo cmake:cmake g++:g++ make:make npm:npm
-	fi
+	! service_wanted carrier || echo "$carrier_packages"
+	! service_wanted speech || "$top/app/speech" path >/dev/null 2>&1 ||
+	    echo "$speech_packages"
 }
 
 missing_packages() {
 	local want have
 	have=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' |
 	    sed -n 's/ installed$//p')
-	for want in $(wanted_packages); do
+	for want in "$@"; do
 		case $want in
-		*:*)	command -v "${want%%:*}" >/dev/null ||
-			[ -x "/usr/sbin/${want%%:*}" ] || echo "${want##*:}"
-			;;
-		*)	grep -qxF -- "$want" <<<"$have" || echo "$want"
-			;;
+		*:*)	command -v "${want%%:*}" >/dev/null || echo "${want##*:}" ;;
+		*)	grep -qxF -- "$want" <<<"$have" || echo "$want" ;;
 		esac
 	done | sort -u
 }
@@ -61,7 +58,7 @@ apt_install() {
 # PostgreSQL are not wanted here, so they are told not to for the while.
 install_packages() {
 	local packages policy=/usr/sbin/policy-rc.d policy_ours=no
-	mapfile -t packages < <(missing_packages)
+	mapfile -t packages < <(missing_packages "$@")
 	[ ${#packages[@]} -gt 0 ] || return 0
 	say "installing ${packages[*]}"
 	if [ ! -e "$policy" ]; then
