@@ -115,7 +115,8 @@ ALTER TABLE twilio_calls
 			ELSE 0 END) STORED,
 	ADD COLUMN IF NOT EXISTS answered_by     text,    -- human, machine_…
 	ADD COLUMN IF NOT EXISTS error_code      integer, -- Twilio's
-	ADD COLUMN IF NOT EXISTS error_message   text;
+	ADD COLUMN IF NOT EXISTS error_message   text,    -- the code in words
+	ADD COLUMN IF NOT EXISTS request         jsonb;   -- what we asked Twilio
 
 -- History is read newest first, a page at a time: of all, by one number (as
 -- either side: two scans, merged) or by one user. Page on (created_at, id),
@@ -215,7 +216,8 @@ ALTER TABLE twilio_sms
 	ADD COLUMN IF NOT EXISTS media                 jsonb, -- [{url, type}]
 	ADD COLUMN IF NOT EXISTS opt_out_type          text,  -- STOP START HELP
 	ADD COLUMN IF NOT EXISTS error_code            integer,
-	ADD COLUMN IF NOT EXISTS error_message         text;
+	ADD COLUMN IF NOT EXISTS error_message         text,
+	ADD COLUMN IF NOT EXISTS request               jsonb;
 
 -- As for calls.
 CREATE INDEX IF NOT EXISTS twilio_sms_time
@@ -247,8 +249,7 @@ CREATE OR REPLACE TRIGGER update_twilio_sms_updated_at
 -- went in the four words readers know; step says what is to be done next:
 --
 --	wait        Twilio is still making the file
---	download    get the media from Twilio
---	transcribe  send them to the speech model
+--	download    get the media from Twilio and send them to the speech model
 --	analyse     send the transcript to the language model
 --	done        stored in transcriptions
 --	skipped     nothing to transcribe: empty, silent, absent
@@ -298,8 +299,8 @@ ALTER TABLE twilio_recordings
 	ADD COLUMN IF NOT EXISTS error_code       integer, -- Twilio's
 	ADD COLUMN IF NOT EXISTS step             text
 		CONSTRAINT twilio_recordings_step_check CHECK (step IN
-		('wait', 'download', 'transcribe', 'analyse',
-		 'done', 'dead', 'skipped')),
+		('wait', 'download', 'analyse', 'done', 'dead',
+		 'skipped')),
 	ADD COLUMN IF NOT EXISTS attempts         integer NOT NULL DEFAULT 0,
 	ADD COLUMN IF NOT EXISTS first_attempt_at timestamptz,
 	ADD COLUMN IF NOT EXISTS run_at           timestamptz NOT NULL
@@ -424,9 +425,34 @@ END $$;
 -- stays small whatever the table grows to.
 CREATE INDEX IF NOT EXISTS recordings_due
 	ON twilio_recordings (run_at, id)
-	WHERE step IN ('wait', 'download', 'transcribe', 'analyse');
+	WHERE step IN ('wait', 'download', 'analyse');
 CREATE INDEX IF NOT EXISTS twilio_recordings_call_sid
 	ON twilio_recordings (call_sid);
+-- Done, but not yet deleted at Twilio (TWILIO_DELETE_RECORDINGS).
+CREATE INDEX IF NOT EXISTS twilio_recordings_undeleted
+	ON twilio_recordings (created_at)
+	WHERE step = 'done' AND deleted_at IS NULL;
+
+-- A recording may be known before anybody knows whose call it is.
+CREATE OR REPLACE FUNCTION ringback_pass_on_user() RETURNS trigger
+LANGUAGE plpgsql SET search_path = '' AS $$
+BEGIN
+	EXECUTE format('UPDATE %I.transcriptions SET user_id = $1'
+		' WHERE user_id IS NOT DISTINCT FROM $2 AND recording_sid IN'
+		' (SELECT recording_sid FROM %I.twilio_recordings'
+		' WHERE call_sid = $3)', TG_TABLE_SCHEMA, TG_TABLE_SCHEMA)
+	  USING NEW.user_id, OLD.user_id, NEW.call_sid;
+	EXECUTE format('UPDATE %I.twilio_recordings SET user_id = $1'
+		' WHERE user_id IS NOT DISTINCT FROM $2 AND call_sid = $3',
+		TG_TABLE_SCHEMA)
+	  USING NEW.user_id, OLD.user_id, NEW.call_sid;
+	RETURN NULL;
+END $$;
+
+CREATE OR REPLACE TRIGGER twilio_calls_pass_on_user
+	AFTER UPDATE OF user_id ON twilio_calls
+	FOR EACH ROW WHEN (OLD.user_id IS DISTINCT FROM NEW.user_id)
+	EXECUTE FUNCTION ringback_pass_on_user();
 
 DROP INDEX IF EXISTS idx_twilio_recordings_recording_sid,
 	idx_twilio_recordings_call_sid;
@@ -445,7 +471,7 @@ CREATE TABLE IF NOT EXISTS webhook_events (
 	account_sid text,
 	sid         text,                    -- of call, message, recording
 	status      text,                    -- as this event tells it
-	body        bytea NOT NULL,
+	body        bytea,                   -- NULL after JOURNAL_DAYS
 	source      text NOT NULL DEFAULT 'http'
 	            CHECK (source IN ('http', 'spool', 'fallback')),
 	verified    boolean NOT NULL,        -- false: only with validation off
@@ -454,9 +480,9 @@ CREATE TABLE IF NOT EXISTS webhook_events (
 
 CREATE INDEX IF NOT EXISTS webhook_events_sid
 	ON webhook_events (sid, received_at);
--- For the daily clearing; a few pages, next to nothing per event.
-CREATE INDEX IF NOT EXISTS webhook_events_time
-	ON webhook_events USING brin (received_at) WITH (autosummarize = on);
+-- What still has a body, oldest first: the sweep clears it after JOURNAL_DAYS.
+CREATE INDEX IF NOT EXISTS webhook_events_bodies
+	ON webhook_events (received_at) WHERE body IS NOT NULL;
 
 -- Every request that costs money at an AI provider: a row before it is made,
 -- its outcome after. A row without outcome is a request that was cut off and
@@ -549,6 +575,145 @@ CREATE TABLE IF NOT EXISTS send_counters (
 	count        integer NOT NULL CHECK (count >= 0),
 	PRIMARY KEY (scope, window_start)
 );
+
+
+-- ---------------------------------------------------- before sending --------
+
+-- ringback_take(): one unit of a cap, or an exception that undoes all that
+-- its caller has done so far.
+CREATE OR REPLACE FUNCTION ringback_take(rule text, p_scope text,
+	p_window timestamptz, cap integer) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO send_counters AS c (scope, window_start, count)
+	SELECT p_scope, p_window, 1 WHERE 1 <= cap
+	ON CONFLICT (scope, window_start) DO UPDATE
+	   SET count = c.count + 1
+	 WHERE c.count + 1 <= cap;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'RB001', MESSAGE = rule;
+	END IF;
+END $$;
+
+-- ringback_begin_send(): may this call or text be sent, and has it been
+-- asked for before? Writes its row, its idempotency key and its counters, all
+-- or none of them, before Twilio is asked for anything. verdict:
+--
+--	go          the row is written; ask Twilio
+--	replay      the key was used for this very request: give its answer
+--	mismatch    the key was used for another request
+--	would_send  a dry run, and no rule stands against it
+--	…           the rule that stops it: opted_out, quiet_hours,
+--	            daily_ceiling, key_rate, recipient_rate
+--
+-- p holds the request: kind (call, message), row, key, user, sender,
+-- recipient, body, metadata, request, account, idempotency_key, sha256 (hex),
+-- dry_run; and the caps: per_day, per_key_minute, per_recipient_hour,
+-- quiet_from, quiet_to, zone.
+CREATE OR REPLACE FUNCTION ringback_begin_send(p jsonb)
+RETURNS TABLE (verdict text, row_id uuid, state text, response_status integer,
+	response text)
+LANGUAGE plpgsql AS $$
+DECLARE
+	local_time time := clock_timestamp() AT TIME ZONE (p->>'zone');
+	quiet_from time := p->>'quiet_from';
+	quiet_to time := p->>'quiet_to';
+BEGIN
+	FOR attempt IN 1 .. 2 LOOP
+		-- Asked before?
+		SELECT CASE WHEN encode(r.body_sha256, 'hex') = p->>'sha256'
+				THEN 'replay' ELSE 'mismatch' END,
+		       r.row_id, r.state, r.response_status, r.response::text
+		  INTO verdict, row_id, state, response_status, response
+		  FROM api_requests r
+		 WHERE r.key_id = p->>'key'
+		   AND r.idempotency_key = p->>'idempotency_key';
+		IF FOUND THEN
+			RETURN NEXT;
+			RETURN;
+		END IF;
+		row_id := (p->>'row')::uuid;
+		state := 'sending';
+
+		-- Is there a rule against it?
+		verdict := CASE
+			WHEN p->>'kind' = 'message' AND EXISTS (
+				SELECT FROM opt_outs
+				 WHERE sender = p->>'sender'
+				   AND recipient = p->>'recipient')
+			THEN 'opted_out'
+			WHEN quiet_from < quiet_to AND local_time >= quiet_from
+				AND local_time < quiet_to
+			THEN 'quiet_hours'
+			WHEN quiet_from > quiet_to AND (local_time >= quiet_from
+				OR local_time < quiet_to)
+			THEN 'quiet_hours' END;
+		IF verdict IS NOT NULL THEN
+			RETURN NEXT;
+			RETURN;
+		END IF;
+
+		BEGIN
+			IF p ? 'idempotency_key' THEN
+				INSERT INTO api_requests (key_id,
+					idempotency_key, body_sha256, kind,
+					row_id)
+				VALUES (p->>'key', p->>'idempotency_key',
+					decode(p->>'sha256', 'hex'),
+					p->>'kind', row_id);
+			END IF;
+			PERFORM ringback_take('daily_ceiling', 'all',
+				date_trunc('day', now()),
+				(p->>'per_day')::integer);
+			PERFORM ringback_take('key_rate', 'key:' || (p->>'key'),
+				date_trunc('minute', now()),
+				(p->>'per_key_minute')::integer);
+			PERFORM ringback_take('recipient_rate',
+				'to:' || (p->>'recipient'),
+				date_trunc('hour', now()),
+				(p->>'per_recipient_hour')::integer);
+			IF (p->>'dry_run')::boolean THEN
+				RAISE EXCEPTION USING ERRCODE = 'RB001',
+					MESSAGE = 'would_send';
+			END IF;
+			IF p->>'kind' = 'call' THEN
+				INSERT INTO twilio_calls (id, account_sid,
+					from_number, to_number, direction,
+					status, user_id, metadata, request)
+				VALUES (row_id, p->>'account', p->>'sender',
+					p->>'recipient', 'outbound-api',
+					'sending', p->>'user', p->'metadata',
+					p->'request');
+			ELSE
+				INSERT INTO twilio_sms (id, account_sid,
+					from_number, messaging_service_sid,
+					to_number, body, direction, status,
+					num_segments, user_id, metadata,
+					request)
+				VALUES (row_id, p->>'account',
+					CASE WHEN p->>'sender' LIKE '+%'
+						THEN p->>'sender' END,
+					CASE WHEN p->>'sender' LIKE 'MG%'
+						THEN p->>'sender' END,
+					p->>'recipient', p->>'body',
+					'outbound-api', 'unknown', NULL,
+					p->>'user', p->'metadata',
+					p->'request');
+			END IF;
+			verdict := 'go';
+			RETURN NEXT;
+			RETURN;
+		EXCEPTION
+		WHEN SQLSTATE 'RB001' THEN
+			verdict := SQLERRM;
+			RETURN NEXT;
+			RETURN;
+		WHEN unique_violation THEN
+			NULL;	-- the same key at the same time: look again
+		END;
+	END LOOP;
+	RAISE EXCEPTION 'the row % is already there', p->>'row';
+END $$;
 
 
 -- ------------------------------------------------- users see their own ------

@@ -185,11 +185,11 @@ my %columns = (
 	    direction status duration recording_url recording_sid
 	    transcription_id user_id metadata created_at updated_at account_sid
 	    parent_call_sid status_seq status_rank answered_by error_code
-	    error_message',
+	    error_message request',
 	twilio_sms => 'id message_sid from_number to_number body direction
 	    status num_segments user_id metadata created_at updated_at
 	    account_sid messaging_service_sid status_rank num_media media
-	    opt_out_type error_code error_message',
+	    opt_out_type error_code error_message request',
 	twilio_recordings => 'id recording_sid call_sid recording_url duration
 	    transcription_id status created_at updated_at account_sid channels
 	    source track started_at twilio_status twilio_rank error_code step
@@ -484,7 +484,7 @@ subtest 'due recordings are found without looking at the others' => sub {
 	$dbh->do('VACUUM ANALYZE twilio_recordings');
 
 	my $plan = explain_query($dbh, q{SELECT id FROM twilio_recordings
-		 WHERE step IN ('download', 'transcribe', 'analyse')
+		 WHERE step IN ('wait', 'download', 'analyse')
 		   AND run_at <= now()
 		 ORDER BY run_at, id FOR UPDATE SKIP LOCKED LIMIT 1});
 	is $plan->{indexes}, 'recordings_due', 'by the index of due work';
@@ -493,7 +493,7 @@ subtest 'due recordings are found without looking at the others' => sub {
 	    . ' of 20,000';
 
 	is_deeply rows($dbh, q{SELECT recording_sid FROM twilio_recordings
-		 WHERE step IN ('wait', 'download', 'transcribe', 'analyse')
+		 WHERE step IN ('wait', 'download', 'analyse')
 		 ORDER BY run_at, id LIMIT 2}), [['RE1000'], ['RE2000']],
 	    'oldest first';
 };
