@@ -78,7 +78,7 @@ require_carrier() {
 
 # --- reading and writing env files -----------------------------------------
 
-# read_env FILE ARRAY, as the programs read it (ringback.env(5)).
+# read_env FILE ARRAY, as the programs read it (ringback(5)).
 read_env() {
 	local line name value quote number=0
 	local -n into=$2
@@ -122,7 +122,7 @@ write_env() {
 	local name
 	{
 		echo "# Every setting that differs from its default; see" \
-		    "ringback.env(5)."
+		    "ringback(5)."
 		echo "# Change one and run app/quickstart up --dir $dir again."
 		for name in $(printf '%s\n' "${!setting[@]}" | sort); do
 			env_line "$name" "${setting[$name]}"
