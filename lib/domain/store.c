@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "edge/db.h"
+#include "domain/sql.h"
 
 #include "base/banned.h"
 
@@ -13,17 +13,10 @@
 #define WEBHOOK_MS	2500
 #define SWEEP_MS	30000
 
-enum {
-#define SQL(id, programs, params, columns, text) id,
-#include "domain/sql.def"
-#undef SQL
-	STATEMENTS
-};
-
 static const struct {
 	unsigned		programs;
 	struct db_statement	statement;
-} table[STATEMENTS] = {
+} table[SQL_STATEMENTS] = {
 #define SQL(id, programs, params, columns, text) \
 	{ programs, { #id, text, params, columns } },
 #include "domain/sql.def"
@@ -33,7 +26,7 @@ static const struct {
 struct store {
 	struct db		*db;
 	const struct cfg	*cfg;
-	struct db_statement	 mine[STATEMENTS];
+	struct db_statement	 mine[SQL_STATEMENTS];
 };
 
 struct store *
@@ -45,11 +38,11 @@ store_new(struct mem *m, const struct cfg *cfg, enum cfg_program program,
 		.url = cfg->database_url,
 		.program = name,
 		.statements = s->mine,
-		.count = STATEMENTS,
+		.count = SQL_STATEMENTS,
 		.timeout_ms = program == CFG_SWEEP ? SWEEP_MS : WEBHOOK_MS,
 	};
 
-	for (size_t i = 0; i < STATEMENTS; i++)
+	for (size_t i = 0; i < SQL_STATEMENTS; i++)
 		if (table[i].programs & program)
 			s->mine[i] = table[i].statement;
 	s->cfg = cfg;
@@ -64,10 +57,17 @@ store_check(struct store *s, struct err *e)
 }
 
 bool
+sql_run(struct store *s, struct mem *m, enum sql_statement which,
+    const struct db_value *values, struct db_rows **rows, struct err *e)
+{
+	return db_run(s->db, m, which, values, rows, e);
+}
+
+bool
 store_event(struct store *s, struct mem *m, const struct event *ev,
     bool *fresh, struct err *e)
 {
-	static const size_t	 statements[] = { [EVENT_CALL] = SQL_CALL,
+	static const enum sql_statement statements[] = { [EVENT_CALL] = SQL_CALL,
 				     [EVENT_SMS] = SQL_SMS,
 				     [EVENT_RECORDING] = SQL_RECORDING };
 	struct db_value		 values[EVENT_MAX_VALUES];
@@ -75,13 +75,13 @@ store_event(struct store *s, struct mem *m, const struct event *ev,
 	struct event		 recording;
 
 	event_values(ev, s->cfg, m, values);
-	if (!db_run(s->db, m, statements[ev->kind], values, &rows, e))
+	if (!sql_run(s, m, statements[ev->kind], values, &rows, e))
 		return false;
 	*fresh = db_get_long(rows, 0, 0) != 0;
 	if (!event_recording_of(ev, &recording))
 		return true;
 	event_values(&recording, s->cfg, m, values);
-	return db_run(s->db, m, SQL_RECORDING, values, NULL, e);
+	return sql_run(s, m, SQL_RECORDING, values, NULL, e);
 }
 
 bool
@@ -93,7 +93,7 @@ store_claim(struct store *s, struct mem *m, size_t most, struct claim **out,
 	struct db_rows		*rows;
 	struct claim		*c;
 
-	if (!db_run(s->db, m, SQL_CLAIM, values, &rows, e))
+	if (!sql_run(s, m, SQL_CLAIM, values, &rows, e))
 		return false;
 	*count = db_count(rows);
 	*out = c = mem_array(m, *count + 1, sizeof(*c));
@@ -124,7 +124,7 @@ store_due(struct store *s, struct mem *m, size_t most, struct due **out,
 	struct db_rows		*rows;
 	struct due		*d;
 
-	if (!db_run(s->db, m, SQL_DUE, values, &rows, e))
+	if (!sql_run(s, m, SQL_DUE, values, &rows, e))
 		return false;
 	*count = db_count(rows);
 	*out = d = mem_array(m, *count + 1, sizeof(*d));
@@ -140,12 +140,12 @@ store_due(struct store *s, struct mem *m, size_t most, struct due **out,
 
 /* Runs a statement that is fenced by the claim's lease ($1, $2). */
 static bool
-fenced(struct store *s, struct mem *m, size_t which,
+fenced(struct store *s, struct mem *m, enum sql_statement which,
     const struct db_value *values, bool *held, struct err *e)
 {
 	struct db_rows *rows;
 
-	if (!db_run(s->db, m, which, values, &rows, e))
+	if (!sql_run(s, m, which, values, &rows, e))
 		return false;
 	*held = db_count(rows) != 0;
 	return true;
@@ -204,7 +204,7 @@ store_to_delete(struct store *s, struct mem *m, size_t most,
 	const struct db_value	 values[] = { db_number(m, (long)most) };
 	struct db_rows		*rows;
 
-	if (!db_run(s->db, m, SQL_TO_DELETE, values, &rows, e))
+	if (!sql_run(s, m, SQL_TO_DELETE, values, &rows, e))
 		return false;
 	*count = db_count(rows);
 	*out = mem_array(m, *count + 1, sizeof(**out));
@@ -220,7 +220,7 @@ store_deleted(struct store *s, struct mem *m, const char *recording_sid,
 {
 	const struct db_value values[] = { db_text(recording_sid) };
 
-	return db_run(s->db, m, SQL_DELETED, values, NULL, e);
+	return sql_run(s, m, SQL_DELETED, values, NULL, e);
 }
 
 bool
@@ -231,7 +231,7 @@ store_paid_open(struct store *s, struct mem *m, const char *recording_sid,
 				     db_text(step) };
 	struct db_rows		*rows;
 
-	if (!db_run(s->db, m, SQL_PAID_OPEN, values, &rows, e))
+	if (!sql_run(s, m, SQL_PAID_OPEN, values, &rows, e))
 		return false;
 	*id = db_get(rows, 0, 0);
 	return true;
@@ -244,7 +244,7 @@ store_paid_close(struct store *s, struct mem *m, const char *id,
 	const struct db_value values[] = { db_text(id), db_text(outcome),
 	    db_text(units) };
 
-	return db_run(s->db, m, SQL_PAID_CLOSE, values, NULL, e);
+	return sql_run(s, m, SQL_PAID_CLOSE, values, NULL, e);
 }
 
 bool
@@ -252,5 +252,5 @@ store_forget(struct store *s, struct mem *m, long days, struct err *e)
 {
 	const struct db_value values[] = { db_number(m, days) };
 
-	return db_run(s->db, m, SQL_FORGET, values, NULL, e);
+	return sql_run(s, m, SQL_FORGET, values, NULL, e);
 }
