@@ -63,7 +63,7 @@ intake(struct app *app, struct request *q, struct err *e)
 	struct err	why;
 	bool		fresh;
 
-	if (!event_read(&ev, e))
+	if (!event_read(&ev, q->m, e))
 		return false;
 	q->sid = ev.sid;
 	if (!store_event(app->store, q->m, &ev, &fresh, &why))

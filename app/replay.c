@@ -35,7 +35,7 @@ take_in(struct sweep *s, struct mem *m, struct event *ev, struct err *e)
 			return false;
 		ev->form = form;
 	}
-	return event_read(ev, e) && store_event(s->store, m, ev, &fresh, e);
+	return event_read(ev, m, e) && store_event(s->store, m, ev, &fresh, e);
 }
 
 static bool

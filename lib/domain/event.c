@@ -116,6 +116,28 @@ error_sentence(const struct event *ev, const struct cfg *cfg, struct mem *m)
 	    codes_sentence(v) : NULL;
 }
 
+/* STOP and START, whether Twilio recognised them or we do. */
+static const char *
+consent(const struct event *ev, const struct cfg *cfg, struct mem *m)
+{
+	const char *type = form_some(ev->form, "OptOutType");
+	const char *body = form_get(ev->form, "Body");
+
+	(void)cfg, (void)m;
+	if (strcmp(ev->route, "/api/twilio/sms") != 0)
+		return NULL;
+	if (type != NULL)
+		return type;
+	switch (body == NULL ? CONSENT_NONE : phone_consent(body)) {
+	case CONSENT_STOP:
+		return "STOP";
+	case CONSENT_START:
+		return "START";
+	default:
+		return NULL;
+	}
+}
+
 static const char *
 grace(const struct event *ev, const struct cfg *cfg, struct mem *m)
 {
@@ -146,6 +168,7 @@ static const struct source sms_sources[] = {
 	{ TEXT, "OptOutType", NULL, NULL },
 	{ CODE, "ErrorCode", NULL, NULL },
 	{ MAKE, NULL, NULL, error_sentence },
+	{ MAKE, NULL, NULL, consent },
 };
 static const struct source recording_sources[] = {
 	{ TEXT, "CallSid", NULL, NULL }, { TEXT, "RecordingUrl", NULL, NULL },
@@ -163,7 +186,7 @@ static const struct kind {
 	const char		*status[2];	/* names of the status field */
 } kinds[] = {
 	[EVENT_CALL] = { call_sources, 10, { "CallStatus", NULL } },
-	[EVENT_SMS] = { sms_sources, 11, { "MessageStatus", "SmsStatus" } },
+	[EVENT_SMS] = { sms_sources, 12, { "MessageStatus", "SmsStatus" } },
 	[EVENT_RECORDING] = { recording_sources, 9,
 	    { "RecordingStatus", NULL } },
 };
@@ -197,8 +220,19 @@ recording_sid(const struct form *f)
 	return slash == NULL ? NULL : slash + 1;
 }
 
+/* ?id=UUID behind our own callback URLs names the row that was written before
+ * Twilio was asked. */
+static const char *
+row_of(struct mem *m, const char *uri)
+{
+	const char *id = strstr(uri, "?id=");
+
+	return id == NULL || strspn(id + 4, "0123456789abcdef-") < 36 ? NULL :
+	    mem_dup_n(m, id + 4, 36);
+}
+
 bool
-event_read(struct event *ev, struct err *e)
+event_read(struct event *ev, struct mem *m, struct err *e)
 {
 	const char *message = either(ev->form, "MessageSid", "SmsSid");
 	const char *recording = recording_sid(ev->form);
@@ -221,6 +255,7 @@ event_read(struct event *ev, struct err *e)
 	} else {
 		ev->kind = EVENT_CALL;
 	}
+	ev->row = row_of(m, ev->uri);
 	ev->sid = ev->kind == EVENT_SMS ? message :
 	    ev->kind == EVENT_RECORDING ? recording :
 	    form_some(ev->form, field);

@@ -26,6 +26,7 @@ struct event {
 	const char	*received_at;	/* RFC 3339; NULL: now */
 	bool		 verified;	/* the signature was good */
 	const char	*sid;		/* of the call, text or recording */
+	const char	*row;		/* of the call or text we sent, or NULL */
 };
 
 #define EVENT_MAX_VALUES 24
@@ -34,9 +35,9 @@ struct event {
  * Twilio's webhooks. Fixes which kind a form on it is. */
 const char	*event_route(const char *path);
 
-/* Fills kind and sid from route and form. ERR_INPUT when there is no SID of
+/* Fills kind, sid and row from route, URI and form. ERR_INPUT when there is no SID of
  * the right shape, and so nothing to store it under. */
-MUST_CHECK bool	 event_read(struct event *, struct err *);
+MUST_CHECK bool	 event_read(struct event *, struct mem *, struct err *);
 
 /* The values of the statement for its kind (sql.def), in order. */
 void		 event_values(const struct event *, const struct cfg *,

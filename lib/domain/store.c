@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "domain/outbox.h"
 #include "domain/sql.h"
 
 #include "base/banned.h"
@@ -20,6 +21,7 @@ static const struct {
 #define SQL(id, programs, params, columns, text) \
 	{ programs, { #id, text, params, columns } },
 #include "domain/sql.def"
+#include "domain/sql_api.def"
 #undef SQL
 };
 
@@ -63,6 +65,20 @@ sql_run(struct store *s, struct mem *m, enum sql_statement which,
 	return db_run(s->db, m, which, values, rows, e);
 }
 
+/* A callback may be faster than the answer to our own request; then it is
+ * the one that tells the row its SID. */
+static bool
+adopt(struct store *s, struct mem *m, const struct event *ev, struct err *e)
+{
+	const char	*sid = ev->kind == EVENT_RECORDING ?
+			    form_some(ev->form, "CallSid") : ev->sid;
+	bool		 fits;
+
+	return ev->row == NULL || outbox_adopt(s, m,
+	    ev->kind == EVENT_SMS ? OUTBOX_MESSAGE : OUTBOX_CALL, ev->row,
+	    sid, NULL, &fits, e) || e->kind == ERR_INPUT;
+}
+
 bool
 store_event(struct store *s, struct mem *m, const struct event *ev,
     bool *fresh, struct err *e)
@@ -74,6 +90,8 @@ store_event(struct store *s, struct mem *m, const struct event *ev,
 	struct db_rows		*rows;
 	struct event		 recording;
 
+	if (!adopt(s, m, ev, e))
+		return false;
 	event_values(ev, s->cfg, m, values);
 	if (!sql_run(s, m, statements[ev->kind], values, &rows, e))
 		return false;
