@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/metric.h"
 #include "edge/spool.h"
 
 #include "base/banned.h"
@@ -38,6 +39,7 @@ spool(struct app *app, struct request *q, const struct event *ev,
 	struct err trouble;
 
 	if (!spool_put(q->m, app->cfg->spool_dir, &record, &trouble)) {
+		metric_add(METRIC_KEPT_NOWHERE, 1);
 		log_error("webhook kept nowhere", "database=%s spool=%s",
 		    log_quote(why->text), log_quote(trouble.text));
 		return err_set(e, ERR_DOWN,
@@ -45,6 +47,7 @@ spool(struct app *app, struct request *q, const struct event *ev,
 	}
 	log_warn("webhook spooled", "why=%s", log_quote(why->text));
 	q->kept = "spool";
+	metric_add(METRIC_KEPT_SPOOL, 1);
 	return true;
 }
 
@@ -69,5 +72,6 @@ intake(struct app *app, struct request *q, struct err *e)
 	if (!store_event(app->store, q->m, &ev, &fresh, &why))
 		return spool(app, q, &ev, &why, e);
 	q->kept = fresh ? "database" : "again";
+	metric_add(fresh ? METRIC_KEPT_DATABASE : METRIC_KEPT_AGAIN, 1);
 	return true;
 }

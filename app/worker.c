@@ -17,7 +17,7 @@
 
 #include "app.h"
 #include "base/log.h"
-#include "format/json.h"
+#include "base/metric.h"
 
 #include "base/banned.h"
 
@@ -34,26 +34,6 @@ on_term(int sig)
 		_exit(0);
 }
 
-static void
-answer_error(struct request *q, struct http_response *r, const struct err *e)
-{
-	cJSON *o = json_object(q->m);
-
-	buf_reset(r->body);
-	r->status = err_http(e->kind);
-	r->type = "application/json";
-	json_add_bool(o, "success", false);
-	json_add_text(o, "error", e->kind == ERR_SYSTEM ?
-	    "something failed here; the log has it under this requestId" :
-	    e->text);
-	json_add_text(o, "code", err_code(e));
-	if (e->field[0] != '\0')
-		json_add_text(o, "field", e->field);
-	json_add_text(o, "requestId", q->http.id == NULL ? "-" : q->http.id);
-	buf_str(r->body, json_print(q->m, o));
-	buf_chr(r->body, '\n');
-}
-
 static long
 ms_since(const struct timespec *start)
 {
@@ -65,12 +45,26 @@ ms_since(const struct timespec *start)
 }
 
 static void
+count(const struct app *app, int status, long ms)
+{
+	static const enum metric by_class[2][3] = {
+		{ METRIC_HOOKS_2XX, METRIC_HOOKS_4XX, METRIC_HOOKS_5XX },
+		{ METRIC_API_2XX, METRIC_API_4XX, METRIC_API_5XX },
+	};
+	bool api = app->pool == CFG_API;
+
+	metric_add(by_class[api][status >= 500 ? 2 : status >= 400], 1);
+	metric_add(api ? METRIC_API_MS : METRIC_HOOKS_MS, (uint64_t)ms);
+}
+
+static void
 serve(struct app *app, FCGX_Request *fcgi)
 {
 	struct request		 q = { .m = mem_new() };
 	struct http_response	 r;
 	struct timespec		 start;
 	struct err		 e;
+	long			 ms;
 	bool			 ok;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &start);
@@ -86,11 +80,13 @@ serve(struct app *app, FCGX_Request *fcgi)
 		answer_error(&q, &r, &e);
 	if (!http_send(&q.http, &r))
 		log_debug("client gone before the answer", "%s", "");
+	ms = ms_since(&start);
+	count(app, r.status, ms);
 	log_at(r.status >= 500 ? LEVEL_ERROR : LEVEL_INFO, "request",
 	    "method=%s path=%s status=%d ms=%ld bytes=%zu sid=%s kept=%s%s%s",
 	    q.http.method == NULL ? "-" : q.http.method,
 	    log_quote(q.http.path == NULL ? "-" : q.http.path), r.status,
-	    ms_since(&start), r.body->len, q.sid == NULL ? "-" : q.sid,
+	    ms, r.body->len, q.sid == NULL ? "-" : q.sid,
 	    q.kept == NULL ? "-" : q.kept, ok ? "" : " error=",
 	    ok ? "" : log_quote(e.text));
 	FCGX_Finish_r(fcgi);
@@ -200,6 +196,7 @@ main(int argc, char **argv)
 	if (app.cfg->environment == CFG_DEVELOPMENT)
 		log_warn("RINGBACK_ENV=development: webhook signatures are "
 		    "NOT checked; anybody can post calls and texts", "%s", "");
+	metric_open(app.cfg->metrics_file);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
 		abort();
 	app.store = store_new(m, app.cfg, app.pool,

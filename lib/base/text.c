@@ -145,14 +145,14 @@ text_ends(const char *s, const char *suffix)
 }
 
 char *
-text_fingerprint(struct mem *m, const char *s)
+text_sha256(struct mem *m, const void *p, size_t n)
 {
 	unsigned char	md[EVP_MAX_MD_SIZE];
-	unsigned int	n = 0;
+	unsigned int	bytes = 0;
 
-	if (EVP_Digest(s, strlen(s), md, &n, EVP_sha256(), NULL) != 1)
+	if (EVP_Digest(p, n, md, &bytes, EVP_sha256(), NULL) != 1)
 		abort();
-	return text_hex(m, md, 6);
+	return text_hex(m, md, bytes);
 }
 
 char *

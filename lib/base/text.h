@@ -22,6 +22,7 @@ char	*text_to_utf8(struct mem *, const char *s, size_t n);
 char	*text_cut(struct mem *, const char *s, size_t max_chars);
 
 char	*text_hex(struct mem *, const void *p, size_t n);	/* lower case */
+char	*text_sha256(struct mem *, const void *p, size_t n);	/* in hex */
 char	*text_base64(struct mem *, const void *p, size_t n);
 
 /* Strict decimal: optional '-', digits, nothing else, within [min, max]. */
@@ -29,9 +30,6 @@ bool	 text_to_long(const char *s, long min, long max, long *out);
 
 bool	 text_starts(const char *s, const char *prefix);
 bool	 text_ends(const char *s, const char *suffix);
-
-/* First bytes of SHA-256 in hex: names a value in a log without showing it. */
-char	*text_fingerprint(struct mem *, const char *s);
 
 /* "+15551230001" -> "+155***01": enough to find a call, not to dial it; what
  * is short or no number at all shows nothing. */

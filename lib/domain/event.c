@@ -32,6 +32,7 @@ static const struct {
 	{ "/api/twilio/status", "/api/twilio/status" },
 	{ "/api/twilio/recording", "/api/twilio/recording" },
 	{ "/api/twilio/recording-status", "/api/twilio/recording-status" },
+	{ "/api/twilio/outbound", "/api/twilio/outbound" },
 	{ "/api/twilio/sms-status", "/api/twilio/status" },
 	{ "/twilio/voice", "/api/twilio/voice" },
 	{ "/twilio/sms", "/api/twilio/sms" },

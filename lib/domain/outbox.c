@@ -105,6 +105,34 @@ outbox_end(struct store *s, struct mem *m, const struct outbox_send *o,
 }
 
 bool
+outbox_request(struct store *s, struct mem *m, const char *query,
+    const char **json, struct err *e)
+{
+	struct db_value	 values[1];
+	struct db_rows	*rows;
+
+	if (!text_starts(query, "id=") || strlen(query) != 3 + 36)
+		return err_set(e, ERR_NOT_FOUND, "there is no such call");
+	values[0] = db_text(query + 3);
+	if (!sql_run(s, m, SQL_CALL_REQUEST, values, &rows, e))
+		return false;
+	if (db_count(rows) == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no such call");
+	*json = db_get(rows, 0, 0);
+	return true;
+}
+
+bool
+outbox_opted_out(struct store *s, struct mem *m, const char *sender,
+    const char *recipient, struct err *e)
+{
+	const struct db_value values[] = { db_text(sender),
+	    db_text(recipient) };
+
+	return sql_run(s, m, SQL_OPT_OUT, values, NULL, e);
+}
+
+bool
 outbox_unsettled(struct store *s, struct mem *m, struct outbox_open **out,
     size_t *count, struct err *e)
 {

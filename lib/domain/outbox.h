@@ -49,6 +49,15 @@ MUST_CHECK bool	 outbox_begin(struct store *, struct mem *,
 		     const struct cfg *, const struct outbox_send *,
 		     struct outbox_verdict *, struct err *);
 
+/* What the row of a callback URL (its query, "id=UUID") asked Twilio for, as
+ * JSON; ERR_NOT_FOUND. */
+MUST_CHECK bool	 outbox_request(struct store *, struct mem *,
+		     const char *query, const char **json, struct err *);
+
+/* Twilio says that the recipient has opted out of this sender. */
+MUST_CHECK bool	 outbox_opted_out(struct store *, struct mem *,
+		     const char *sender, const char *recipient, struct err *);
+
 /* What Twilio answered. */
 struct outbox_result {
 	const char	*state;		/* sent, failed, unknown */

@@ -42,6 +42,7 @@ store_new(struct mem *m, const struct cfg *cfg, enum cfg_program program,
 		.statements = s->mine,
 		.count = SQL_STATEMENTS,
 		.timeout_ms = program == CFG_SWEEP ? SWEEP_MS : WEBHOOK_MS,
+		.plan_each_time = program == CFG_API,
 	};
 
 	for (size_t i = 0; i < SQL_STATEMENTS; i++)

@@ -53,3 +53,30 @@ twilio_delete_recording(const struct cfg *cfg, struct mem *m,
 	resource(cfg, m, a, "DELETE", mem_printf(m, "Recordings/%s.json",
 	    recording_sid), q);
 }
+
+void
+twilio_create(const struct cfg *cfg, struct mem *m, const struct account *a,
+    const char *name, const char *form, struct fetch_request *q)
+{
+	resource(cfg, m, a, "POST", mem_printf(m, "%s.json", name), q);
+	q->type = "application/x-www-form-urlencoded";
+	q->body = form;
+}
+
+void
+twilio_list(const struct cfg *cfg, struct mem *m, const struct account *a,
+    const char *name, const char *from, const char *to, const char *day,
+    struct fetch_request *q)
+{
+	struct buf *query = buf_new(m, 4096);
+
+	fetch_encode(query, "To", to);
+	if (from != NULL && *from == '+')
+		fetch_encode(query, "From", from);
+	fetch_encode(query, strcmp(name, "Calls") == 0 ? "StartTime>" :
+	    "DateSent>", day);
+	fetch_encode(query, "PageSize", "1000");
+	resource(cfg, m, a, "GET", mem_printf(m, "%s.json?%s", name,
+	    query->s), q);
+	q->cap_bytes = 16 * 1024 * 1024;
+}

@@ -21,4 +21,14 @@ void	 twilio_delete_recording(const struct cfg *, struct mem *,
 	    const struct account *, const char *recording_sid,
 	    struct fetch_request *);
 
+/* POST a new call or message; form is the encoded body. */
+void	 twilio_create(const struct cfg *, struct mem *, const struct account *,
+	    const char *resource, const char *form, struct fetch_request *);
+
+/* GET the calls or messages to a number on or after a day (YYYY-MM-DD), to
+ * find out what became of one that we asked for. */
+void	 twilio_list(const struct cfg *, struct mem *, const struct account *,
+	    const char *resource, const char *from, const char *to,
+	    const char *day, struct fetch_request *);
+
 #endif

@@ -191,7 +191,7 @@ prepare(struct db *db, const struct db_statement *s, struct err *e)
 static bool
 connect_now(struct db *db, struct err *e)
 {
-	char settings[256];
+	char settings[384];
 
 	if (now_ms() < db->retry_at_ms)
 		return err_set(e, ERR_DOWN, "database: away, trying again "
@@ -201,8 +201,10 @@ connect_now(struct db *db, struct err *e)
 	(void)snprintf(settings, sizeof(settings),
 	    "SET statement_timeout = %ld; SET lock_timeout = %ld; "
 	    "SET idle_in_transaction_session_timeout = 5000; "
-	    "SET timezone = 'UTC'; SET client_min_messages = warning",
-	    db->o.timeout_ms, db->o.timeout_ms / 2);
+	    "SET timezone = 'UTC'; SET client_min_messages = warning; "
+	    "SET plan_cache_mode = %s", db->o.timeout_ms,
+	    db->o.timeout_ms / 2, db->o.plan_each_time ?
+	    "force_custom_plan" : "auto");
 	if (!command(db, settings, e))
 		return false;
 	for (size_t i = 0; i < db->o.count; i++) {

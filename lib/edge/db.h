@@ -39,6 +39,8 @@ struct db_options {
 	const struct db_statement *statements;
 	size_t			 count;
 	long			 timeout_ms;	/* per statement, network included */
+	bool			 plan_each_time;	/* for statements whose
+					   values decide the best plan */
 };
 
 /* Does not connect yet: a worker starts while the database is away. */

@@ -14,8 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
-
 #include "base/buf.h"
 #include "base/text.h"
 
@@ -23,17 +21,6 @@
 
 #define MAGIC		"ringback-spool 1 "
 #define MAX_FILE	(1024 * 1024)
-
-static const char *
-sha256_hex(struct mem *m, const void *p, size_t n)
-{
-	unsigned char	md[EVP_MAX_MD_SIZE];
-	unsigned int	bytes = 0;
-
-	if (EVP_Digest(p, n, md, &bytes, EVP_sha256(), NULL) != 1)
-		abort();
-	return text_hex(m, md, bytes);
-}
 
 static const char *
 place(struct mem *m, const char *dir, const char *sub, const char *name)
@@ -111,7 +98,7 @@ spool_put(struct mem *m, const char *dir, const struct spool_record *r,
 	if (!buf_ok(record))
 		return err_set(e, ERR_TOO_LARGE, "spool: record too large");
 	buf_printf(file, MAGIC "%s %zu\n",
-	    sha256_hex(m, record->s, record->len), record->len);
+	    text_sha256(m, record->s, record->len), record->len);
 	buf_add(file, record->s, record->len);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	name = mem_printf(m, "%010lld%06ld-%ld-%u", (long long)now.tv_sec,
@@ -228,7 +215,7 @@ spool_get(struct mem *m, const char *dir, const char *name,
 	if ((head = take_line(&p, end)) == NULL || sscanf(head,
 	    MAGIC "%64[0-9a-f] %zu", digest, &promised) != 2 ||
 	    promised != (size_t)(end - p) ||
-	    strcmp(digest, sha256_hex(m, p, promised)) != 0)
+	    strcmp(digest, text_sha256(m, p, promised)) != 0)
 		return err_set(e, ERR_INPUT, "spool: %s is damaged", name);
 	if ((r->route = take_line(&p, end)) == NULL ||
 	    (r->uri = take_line(&p, end)) == NULL ||

@@ -130,7 +130,8 @@ test_encodings(struct mem *m)
 	tap_is(text_base64(m, "foobar", 6), "Zm9vYmFy", "base64 foobar");
 	tap_is(text_base64(m, "\xff\xef\xbe", 3), "/+++", "base64 + and /");
 	/* FIPS 180-2: SHA-256("abc") */
-	tap_is(text_fingerprint(m, "abc"), "ba7816bf8f01", "fingerprint");
+	tap_is(text_sha256(m, "abc", 3), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+	    "SHA-256 (FIPS 180-4, B.1)");
 }
 
 static void

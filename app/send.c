@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: ISC */
+/* send: calls and texts on request. The row comes first, then Twilio, then
+ * what came of it. Only an answer that proves Twilio did nothing is a
+ * failure; anything else stays unknown, for the sweep to find out, and is
+ * never sent again. */
+#include "app.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/metric.h"
+#include "base/text.h"
+#include "domain/account.h"
+#include "domain/archive.h"
+#include "domain/outbox.h"
+#include "domain/twilio.h"
+#include "format/codes.h"
+#include "input.h"
+
+#include "base/banned.h"
+
+#define MAX_INLINE	4000	/* characters of the Twiml parameter (32018) */
+#define PATIENCE_MS	5000	/* for 429s, before the last try may start */
+#define MAX_PAUSE_MS	3000
+
+/* What stands against a send, in words. */
+static const struct {
+	const char	*rule;
+	enum err_kind	 kind;
+	long		 retry_s;
+	const char	*sentence;
+} rules[] = {
+	{ "country_not_allowed", ERR_FORBIDDEN, 0, "calls and texts to this "
+	    "country are not allowed (SEND_COUNTRIES)" },
+	{ "opted_out", ERR_FORBIDDEN, 0, "the recipient has opted out of "
+	    "texts from this sender (STOP)" },
+	{ "quiet_hours", ERR_FORBIDDEN, 0, "nothing is sent during the quiet "
+	    "hours (SEND_QUIET_HOURS)" },
+	{ "daily_ceiling", ERR_LIMIT, 3600, "the ceiling for all sends of "
+	    "today is reached (SEND_PER_DAY)" },
+	{ "key_rate", ERR_LIMIT, 60, "this key has sent its share for this "
+	    "minute (SEND_PER_KEY_MINUTE)" },
+	{ "recipient_rate", ERR_LIMIT, 3600, "this number has had its share "
+	    "for this hour (SEND_PER_RECIPIENT_HOUR)" },
+	{ "mismatch", ERR_UNPROCESSABLE, 0, "this Idempotency-Key was used "
+	    "for another request" },
+};
+
+static bool
+against(const char *rule, struct err *e)
+{
+	size_t i = 0;
+
+	while (strcmp(rules[i].rule, rule) != 0)
+		if (++i == sizeof(rules) / sizeof(rules[0]))
+			return err_set(e, ERR_SYSTEM, "unknown rule %s", rule);
+	err_field(e, rules[i].kind, strcmp(rule, "mismatch") == 0 ?
+	    "idempotency_key_reused" : rule,
+	    strcmp(rule, "mismatch") == 0 ? "Idempotency-Key" : "to", "%s",
+	    rules[i].sentence);
+	e->retry_after_s = rules[i].retry_s;
+	return false;
+}
+
+static bool
+is_country_allowed(const struct cfg *cfg, const char *to)
+{
+	size_t n;
+
+	for (const char *p = cfg->send_countries; ; p += n + 1) {
+		n = strcspn(p, ",");
+		if (*p == '*' || strncmp(p, to, n) == 0)
+			return true;
+		if (p[n] == '\0')
+			return false;
+	}
+}
+
+/* What clients call it, where its row is, what Twilio calls it. */
+static const struct {
+	const char		*name;
+	enum archive_kind	 archive;
+	const char		*resource;
+} kinds[] = {
+	[OUTBOX_CALL] = { "call", ARCHIVE_CALL, "Calls" },
+	[OUTBOX_MESSAGE] = { "message", ARCHIVE_SMS, "Messages" },
+};
+
+/* The row as it is now; without a database what we know of it. */
+static void
+answer_row(struct app *app, struct request *q, struct http_response *r,
+    const struct outbox_send *s, const char *row,
+    const struct outbox_result *known, int status)
+{
+	const char	*json;
+	struct err	 e;
+	cJSON		*o;
+
+	if (!archive_show(app->store, q->m, kinds[s->kind].archive, row, NULL,
+	    &json, &e)) {
+		o = json_object(q->m);
+		json_add_text(o, "id", row);
+		json_add_text(o, "sid", known == NULL ? NULL : known->sid);
+		json_add_text(o, "to_number", s->recipient);
+		json_add_text(o, "status", known == NULL ? "unknown" :
+		    known->sid == NULL ? known->state : known->twilio_status);
+		json = json_print(q->m, o);
+	}
+	answer_json(r, status, kinds[s->kind].name, json);
+}
+
+static void
+pause_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	(void)nanosleep(&t, NULL);
+}
+
+static long
+now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Asks Twilio once; a 429 was "never processed" (Twilio error 20429) and is
+ * asked again with full jitter while there is time. */
+static void
+ask_twilio(struct app *app, struct request *q, enum outbox_kind kind,
+    const char *form, struct fetch_answer *a)
+{
+	struct account		account = { .sid = app->cfg->account_sid,
+				    .tokens = { app->cfg->auth_token, NULL } };
+	struct fetch_request	f;
+	long			start = now_ms(), pause, cap = 200;
+
+	twilio_create(app->cfg, q->m, &account, kinds[kind].resource, form,
+	    &f);
+	for (;;) {
+		fetch_one(q->m, &f, a);
+		pause = 50 + random() % cap;
+		if (a->retry_after_s > 0)
+			pause = a->retry_after_s * 1000;
+		if (a->status != 429 || pause > MAX_PAUSE_MS ||
+		    now_ms() + pause - start > PATIENCE_MS)
+			return;
+		pause_ms(pause);
+		cap = cap < MAX_PAUSE_MS / 2 ? cap * 2 : MAX_PAUSE_MS;
+	}
+}
+
+/* What the answer proves. False with err: a failure that our client is told;
+ * res then says failed. */
+static bool
+conclude(struct request *q, const struct fetch_answer *a,
+    struct outbox_result *res, struct err *e)
+{
+	const char	*text;
+	cJSON		*o = NULL;
+	struct err	 ignored;
+
+	*res = (struct outbox_result){ .state = "unknown", .status = 202 };
+	if (!json_parse_trusted(&o, q->m, a->body->s, a->body->len, &ignored))
+		o = NULL;
+	if (a->status >= 200 && a->status < 300 && o != NULL &&
+	    json_text(o, "sid") != NULL) {
+		res->state = "sent";
+		res->status = 201;
+		res->sid = json_text(o, "sid");
+		res->twilio_status = json_text(o, "status");
+		return true;
+	}
+	if ((a->status == 0 && a->sent) || a->status >= 500 ||
+	    (a->status >= 200 && a->status < 400))
+		return true;
+	res->state = "failed";
+	res->error_code = lround(json_number(o, "code", 0));
+	text = codes_sentence(res->error_code);
+	res->error = text != NULL ? text : json_text(o, "message");
+	if (a->status == 0) {
+		res->error = "Twilio cannot be reached; nothing was sent";
+		err_field(e, ERR_DOWN, "twilio_unreachable", "", "%s",
+		    res->error);
+	} else if (a->status == 401 || a->status == 403) {
+		res->error = "Twilio did not accept our credentials";
+		err_field(e, ERR_DOWN, "twilio_credentials", "", "%s",
+		    res->error);
+	} else if (a->status == 429) {
+		res->error = "Twilio is asked too often; nothing was sent";
+		err_field(e, ERR_LIMIT, "twilio_busy", "", "%s", res->error);
+		e->retry_after_s = a->retry_after_s > 0 ? a->retry_after_s : 1;
+	} else if (res->error_code == 21610) {
+		(void)against("opted_out", e);
+	} else {
+		err_field(e, ERR_UNPROCESSABLE, mem_printf(q->m, "twilio_%ld",
+		    res->error_code), res->error_code == 21211 ||
+		    res->error_code == 21217 ? "to" : "", "%s",
+		    res->error != NULL ? res->error :
+		    "Twilio refused the request");
+	}
+	res->status = err_http(e->kind);
+	res->response = answer_error_body(q, e);
+	return false;
+}
+
+/* What was answered to this Idempotency-Key before, or how it stands now. */
+static bool
+replay(struct app *app, struct request *q, struct http_response *r,
+    const struct outbox_send *s, const struct outbox_verdict *v)
+{
+	http_header(r, "Idempotent-Replayed", "true");
+	if (v->response != NULL) {
+		r->status = (int)v->status;
+		r->type = "application/json";
+		buf_printf(r->body, "%s\n", v->response);
+	} else {
+		answer_row(app, q, r, s, v->row, NULL,
+		    strcmp(v->state, "sent") == 0 ? 201 : 202);
+	}
+	return true;
+}
+
+static bool
+answer_dry_run(struct request *q, struct http_response *r, const char *word)
+{
+	cJSON		*o = json_object(q->m);
+	struct err	 why;
+	bool		 ok = strcmp(word, "would_send") == 0;
+
+	json_add_bool(o, "success", true);
+	json_add_bool(o, "dryRun", true);
+	json_add_bool(o, "wouldSend", ok);
+	json_add_text(o, "rule", ok ? NULL : word);
+	if (!ok) {
+		(void)against(word, &why);
+		json_add_text(o, "reason", why.text);
+	}
+	r->status = 200;
+	r->type = "application/json";
+	buf_printf(r->body, "%s\n", json_print(q->m, o));
+	return true;
+}
+
+/* Rules, row, Twilio, outcome. build() makes the form once the row's id is
+ * known, because the callbacks carry it. */
+static bool
+deliver(struct app *app, struct request *q, struct http_response *r,
+    struct outbox_send *s, bool (*build)(struct app *, struct request *,
+    const struct outbox_send *, struct buf *, struct err *), struct err *e)
+{
+	struct buf		*form = buf_new(q->m, 65536);
+	struct outbox_verdict	 v = { .word = "country_not_allowed" };
+	struct outbox_result	 res;
+	struct fetch_answer	 a;
+	struct err		 ignored;
+	bool			 ok;
+
+	s->row = outbox_new_row(q->m);
+	s->dry_run = input_bool(q, "dryRun");
+	s->fingerprint = text_sha256(q->m, q->http.body, q->http.body_bytes);
+	s->idempotency_key = q->http.idempotency_key;
+	if (!build(app, q, s, form, e))
+		return false;
+	if (is_country_allowed(app->cfg, s->recipient) &&
+	    !outbox_begin(app->store, q->m, app->cfg, s, &v, e))
+		return false;
+	if (s->dry_run && strcmp(v.word, "mismatch") != 0)
+		return answer_dry_run(q, r, strcmp(v.word, "replay") == 0 ?
+		    "would_send" : v.word);
+	if (strcmp(v.word, "replay") == 0)
+		return replay(app, q, r, s, &v);
+	if (strcmp(v.word, "go") != 0) {
+		metric_add(METRIC_SEND_STOPPED, 1);
+		return against(v.word, e);
+	}
+	ask_twilio(app, q, s->kind, form->s, &a);
+	ok = conclude(q, &a, &res, e);
+	q->sid = res.sid;
+	metric_add(!ok ? METRIC_SEND_FAILED : res.sid != NULL ? METRIC_SENT :
+	    METRIC_SEND_UNKNOWN, 1);
+	if (res.error_code == 21610 && !outbox_opted_out(app->store, q->m,
+	    s->sender, s->recipient, &ignored))
+		log_warn("opt-out not kept", "why=%s",
+		    log_quote(ignored.text));
+	/* If this fails the callbacks, or the sweep, will tell the row. */
+	if (!outbox_end(app->store, q->m, s, &res, &ignored))
+		log_error("outcome not kept", "row=%s sid=%s why=%s", s->row,
+		    res.sid == NULL ? "-" : res.sid, log_quote(ignored.text));
+	if (!ok)
+		return false;
+	answer_row(app, q, r, s, s->row, &res, (int)res.status);
+	return true;
+}
+
+/* Who it is for, from whom, with what: the same for calls and texts. */
+static bool
+read_common(struct app *app, struct request *q, struct outbox_send *s,
+    struct err *e)
+{
+	const char *named = input_text(q, "userId");
+	bool	    admin = (q->key.scopes & KEY_ADMIN) != 0;
+
+	if (!admin && named != NULL && (q->key.user_id == NULL ||
+	    strcmp(named, q->key.user_id) != 0))
+		return err_field(e, ERR_FORBIDDEN, "foreign_user", "userId",
+		    "this key sends for its own user only");
+	if (q->http.idempotency_key != NULL &&
+	    (strlen(q->http.idempotency_key) > 255 ||
+	    *q->http.idempotency_key == '\0' ||
+	    !text_is_utf8(q->http.idempotency_key,
+	    strlen(q->http.idempotency_key))))
+		return err_field(e, ERR_INPUT, "invalid_value",
+		    "Idempotency-Key", "Idempotency-Key: must have 1 to 255 "
+		    "characters");
+	s->key_id = q->key.id;
+	s->user_id = named != NULL ? named : q->key.user_id;
+	s->recipient = input_text(q, "to");
+	s->metadata = input_text(q, "metadata");
+	s->sender = input_text(q, "from");
+	if (s->sender == NULL)
+		s->sender = app->cfg->phone_number;
+	s->request = json_object(q->m);
+	return true;
+}
+
+static bool
+no_sender(struct err *e)
+{
+	return err_field(e, ERR_INPUT, "missing_field", "from", "from is "
+	    "required while TWILIO_PHONE_NUMBER is not set");
+}
+
+static const char *
+callback(const struct app *app, const struct request *q, const char *path,
+    const struct outbox_send *s)
+{
+	return mem_printf(q->m, "%s/api/twilio/%s?id=%s",
+	    app->cfg->webhook_base, path, s->row);
+}
+
+static bool
+build_call(struct app *app, struct request *q, const struct outbox_send *s,
+    struct buf *form, struct err *e)
+{
+	static const char *const events[] = { "initiated", "ringing",
+	    "answered", "completed" };
+	const struct twiml_voice voice = {
+		.name = json_text(s->request, "voice"),
+		.language = json_text(s->request, "language"),
+	};
+	struct buf *twiml = buf_new(q->m, TWIML_MAX_BYTES);
+
+	if (!voice_message(twiml, q->m, &voice, input_text(q, "message"), e))
+		return false;
+	fetch_encode(form, "To", s->recipient);
+	fetch_encode(form, "From", s->sender);
+	if (twiml->len <= MAX_INLINE)
+		fetch_encode(form, "Twiml", twiml->s);
+	else
+		fetch_encode(form, "Url", callback(app, q, "outbound", s));
+	fetch_encode(form, "StatusCallback", callback(app, q, "status", s));
+	for (size_t i = 0; i < 4; i++)
+		fetch_encode(form, "StatusCallbackEvent", events[i]);
+	if (input_bool(q, "record")) {
+		fetch_encode(form, "Record", "true");
+		fetch_encode(form, "RecordingChannels", "dual");
+		fetch_encode(form, "RecordingStatusCallback",
+		    callback(app, q, "recording-status", s));
+		fetch_encode(form, "RecordingStatusCallbackEvent",
+		    "in-progress completed absent");
+	}
+	if (input_text(q, "machineDetection") != NULL)
+		fetch_encode(form, "MachineDetection",
+		    input_text(q, "machineDetection"));
+	if (input_text(q, "timeout") != NULL)
+		fetch_encode(form, "Timeout", input_text(q, "timeout"));
+	return buf_ok(form) || err_set(e, ERR_INPUT, "the call is too large");
+}
+
+bool
+call_make(struct app *app, struct request *q, struct http_response *r,
+    struct err *e)
+{
+	struct outbox_send	 s = { .kind = OUTBOX_CALL };
+	const char		*voice = input_text(q, "voice");
+	const char		*language = input_text(q, "language");
+
+	if (!read_common(app, q, &s, e))
+		return false;
+	if (s.sender == NULL)
+		return no_sender(e);
+	json_add_text(s.request, "message", input_text(q, "message"));
+	json_add_text(s.request, "voice", voice != NULL ? voice :
+	    app->cfg->voice_name);
+	json_add_text(s.request, "language", language != NULL ? language :
+	    app->cfg->voice_language);
+	json_add_bool(s.request, "record", input_bool(q, "record"));
+	return deliver(app, q, r, &s, build_call, e);
+}
+
+static bool
+build_text(struct app *app, struct request *q, const struct outbox_send *s,
+    struct buf *form, struct err *e)
+{
+	const cJSON *url;
+
+	fetch_encode(form, "To", s->recipient);
+	fetch_encode(form, text_starts(s->sender, "MG") ?
+	    "MessagingServiceSid" : "From", s->sender);
+	if (s->body != NULL)
+		fetch_encode(form, "Body", s->body);
+	cJSON_ArrayForEach(url, input_list(q, "mediaUrl"))
+		fetch_encode(form, "MediaUrl", url->valuestring);
+	fetch_encode(form, "StatusCallback", callback(app, q, "status", s));
+	return buf_ok(form) || err_set(e, ERR_INPUT, "the text is too large");
+}
+
+bool
+sms_send(struct app *app, struct request *q, struct http_response *r,
+    struct err *e)
+{
+	struct outbox_send	 s = { .kind = OUTBOX_MESSAGE };
+	const char		*service = input_text(q, "messagingServiceSid");
+
+	if (!read_common(app, q, &s, e))
+		return false;
+	if (service == NULL && input_text(q, "from") == NULL)
+		service = app->cfg->messaging_service_sid;
+	if (service != NULL)
+		s.sender = service;
+	if (s.sender == NULL)
+		return no_sender(e);
+	s.body = input_text(q, "body");
+	if (s.body == NULL && input_list(q, "mediaUrl") == NULL)
+		return err_field(e, ERR_INPUT, "missing_field", "body",
+		    "body is required");
+	return deliver(app, q, r, &s, build_text, e);
+}
