@@ -8,24 +8,39 @@
 
 #include "base/buf.h"
 #include "base/cfg.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "domain/key.h"
+#include "domain/roster.h"
+#include "format/phone.h"
 
 #include "base/banned.h"
 
-#define EXIT_USAGE	64
+#define EXIT_FAILED	1
+#define EXIT_USAGE	64	/* sysexits.h */
+#define EXIT_LATER	75
 
-static void
-usage(FILE *to)
+/* What the command line said. */
+struct call {
+	struct mem	*m;
+	struct store	*store;
+	const char	*file, *name, *user, *scopes, *sid, *check;
+	long		 days, overlap_hours;
+	bool		 sample;
+	char		**args;
+	int		 count;
+};
+
+static int
+report(const struct err *e)
 {
-	(void)fprintf(to,
-	    "usage: ringback-admin [-f env-file] config [--check "
-	    "hooks|api|sweep]\n"
-	    "       ringback-admin config --sample\n"
-	    "       ringback-admin --help | --version\n");
+	(void)fprintf(stderr, "ringback-admin: %s\n", e->text);
+	return e->kind == ERR_DOWN ? EXIT_LATER : EXIT_FAILED;
 }
 
 /* Prints the settings in force, or what is wrong with them for a program. */
 static int
-config(struct mem *m, const char *file, const char *program)
+config_show(struct call *c)
 {
 	static const struct {
 		const char		*name;
@@ -35,81 +50,269 @@ config(struct mem *m, const char *file, const char *program)
 		{ "sweep", CFG_SWEEP },
 	};
 	enum cfg_program	 which = CFG_ADMIN;
-	struct buf		*problems = buf_new(m, 65536);
-	struct buf		*out = buf_new(m, 65536);
+	struct buf		*problems = buf_new(c->m, 65536);
+	struct buf		*out = buf_new(c->m, 65536);
 	struct cfg		*cfg;
 
-	for (size_t i = 0; program != NULL && i < 3; i++)
-		if (strcmp(programs[i].name, program) == 0)
-			which = programs[i].program;
-	if (program != NULL && which == CFG_ADMIN) {
-		usage(stderr);
-		return EXIT_USAGE;
+	if (c->sample) {
+		cfg_sample(out);
+		(void)fputs(out->s, stdout);
+		return 0;
 	}
-	if (!cfg_load(&cfg, m, file, which, problems)) {
+	for (size_t i = 0; c->check != NULL && i < 3; i++)
+		if (strcmp(programs[i].name, c->check) == 0)
+			which = programs[i].program;
+	if (c->check != NULL && which == CFG_ADMIN)
+		return EXIT_USAGE;
+	if (!cfg_load(&cfg, c->m, c->file, which, problems)) {
 		(void)fprintf(stderr, "ringback-admin: the configuration has "
 		    "errors:\n%s", problems->s);
 		return CFG_EXIT;
 	}
-	if (program == NULL) {
+	if (c->check == NULL) {
 		cfg_print(cfg, out);
 		(void)fputs(out->s, stdout);
 	}
 	return 0;
 }
 
+/* The key alone on standard output, so that a script can keep it. */
 static int
-sample(struct mem *m)
+show_key(const char *text)
 {
-	struct buf *out = buf_new(m, 65536);
-
-	cfg_sample(out);
-	(void)fputs(out->s, stdout);
+	(void)fprintf(stderr, "This is the only time the key is shown:\n");
+	(void)printf("%s\n", text);
 	return 0;
 }
 
-int
-main(int argc, char **argv)
+static int
+key_add_command(struct call *c)
+{
+	const char	*text;
+	struct err	 e;
+
+	return key_add(c->store, c->m, c->name, c->user, c->scopes != NULL ?
+	    c->scopes : c->user != NULL ? "read,send" : "admin", c->days,
+	    &text, &e) ? show_key(text) : report(&e);
+}
+
+static int
+key_list_command(struct call *c)
+{
+	struct key_row	*rows;
+	struct err	 e;
+	size_t		 count;
+
+	if (!key_list(c->store, c->m, &rows, &count, &e))
+		return report(&e);
+	(void)printf("%-9s %-16s %-16s %-16s %-11s %-17s %s\n", "ID", "NAME",
+	    "USER", "SCOPES", "CREATED", "LAST USED", "STATE");
+	for (size_t i = 0; i < count; i++)
+		(void)printf("%-9s %-16s %-16s %-16s %-11s %-17s %s\n",
+		    rows[i].id, rows[i].name, *rows[i].user_id == '\0' ?
+		    "(administrator)" : rows[i].user_id, rows[i].scopes,
+		    rows[i].created_at, rows[i].last_used_at, rows[i].state);
+	return 0;
+}
+
+static int
+key_revoke_command(struct call *c)
+{
+	struct err e;
+
+	return key_revoke(c->store, c->m, c->args[0], &e) ? 0 : report(&e);
+}
+
+static int
+key_rotate_command(struct call *c)
+{
+	const char	*text;
+	struct err	 e;
+
+	return key_rotate(c->store, c->m, c->args[0], c->overlap_hours, &text,
+	    &e) ? show_key(text) : report(&e);
+}
+
+static int
+number_assign_command(struct call *c)
+{
+	const char	*number = phone_to_e164(c->m, c->args[0]);
+	struct err	 e;
+
+	if (number == NULL || (c->sid != NULL && !phone_is_sid(c->sid, "PN"))) {
+		(void)fprintf(stderr, "ringback-admin: a number is like "
+		    "+15551230001, its SID like PN and 32 hex digits\n");
+		return EXIT_USAGE;
+	}
+	return roster_assign(c->store, c->m, number, c->args[1], c->sid, &e) ?
+	    0 : report(&e);
+}
+
+static int
+number_list_command(struct call *c)
+{
+	struct roster_number	*rows;
+	struct err		 e;
+	size_t			 count;
+
+	if (!roster_list(c->store, c->m, &rows, &count, &e))
+		return report(&e);
+	(void)printf("%-17s %-24s %s\n", "NUMBER", "USER", "SID");
+	for (size_t i = 0; i < count; i++)
+		(void)printf("%-17s %-24s %s\n", rows[i].number,
+		    rows[i].user_id, rows[i].sid);
+	return 0;
+}
+
+static int
+retry_command(struct call *c)
+{
+	struct err	e;
+	size_t		count;
+
+	if (!roster_retry(c->store, c->m, c->args[0], &count, &e))
+		return report(&e);
+	(void)printf("%zu recordings will be tried again by the next sweep\n",
+	    count);
+	return count != 0 || strcmp(c->args[0], "all") == 0 ? 0 : EXIT_FAILED;
+}
+
+static const struct command {
+	const char	*verb, *noun;	/* noun: the second word, or NULL */
+	int		 args;
+	bool		 database;
+	int		(*run)(struct call *);
+	const char	*usage;
+} commands[] = {
+	{ "config", NULL, 0, false, config_show,
+	    "config [--check hooks|api|sweep] [--sample]" },
+	{ "key", "add", 0, true, key_add_command,
+	    "key add [--name text] [--user id] [--scopes read,send,watch,"
+	    "admin] [--days n]" },
+	{ "key", "list", 0, true, key_list_command, "key list" },
+	{ "key", "rotate", 1, true, key_rotate_command,
+	    "key rotate [--overlap hours] id" },
+	{ "key", "revoke", 1, true, key_revoke_command, "key revoke id" },
+	{ "number", "assign", 2, true, number_assign_command,
+	    "number assign [--sid PN...] number user" },
+	{ "number", "list", 0, true, number_list_command, "number list" },
+	{ "retry", NULL, 1, true, retry_command,
+	    "retry RE...|all" },
+};
+#define COMMANDS	(sizeof(commands) / sizeof(commands[0]))
+
+static int
+usage(FILE *to, int status)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		(void)fprintf(to, "%s ringback-admin [-f env-file] %s\n",
+		    i == 0 ? "usage:" : "      ", commands[i].usage);
+	(void)fprintf(to, "       ringback-admin --help | --version\n");
+	return status;
+}
+
+static int
+with_database(struct call *c, const struct command *cmd)
+{
+	struct buf	*problems = buf_new(c->m, 65536);
+	struct cfg	*cfg;
+	struct err	 e;
+
+	if (!cfg_load(&cfg, c->m, c->file, CFG_ADMIN, problems)) {
+		(void)fprintf(stderr, "ringback-admin: the configuration has "
+		    "errors:\n%s", problems->s);
+		return CFG_EXIT;
+	}
+	log_init("ringback-admin", LEVEL_ERROR);
+	c->store = store_new(c->m, cfg, CFG_ADMIN, "ringback-admin");
+	return store_check(c->store, &e) ? cmd->run(c) : report(&e);
+}
+
+static int
+run(struct call *c)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const struct command	*cmd = &commands[i];
+		int			 words = cmd->noun == NULL ? 1 : 2;
+
+		if (c->count != words + cmd->args ||
+		    strcmp(c->args[0], cmd->verb) != 0 ||
+		    (words == 2 && strcmp(c->args[1], cmd->noun) != 0))
+			continue;
+		c->args += words;
+		return cmd->database ? with_database(c, cmd) : cmd->run(c);
+	}
+	return EXIT_USAGE;
+}
+
+static bool
+parse_options(int argc, char **argv, struct call *c, int *status)
 {
 	static const struct option longs[] = {
 		{ "file", required_argument, NULL, 'f' },
 		{ "check", required_argument, NULL, 'c' },
 		{ "sample", no_argument, NULL, 's' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "user", required_argument, NULL, 'u' },
+		{ "scopes", required_argument, NULL, 'S' },
+		{ "days", required_argument, NULL, 'd' },
+		{ "overlap", required_argument, NULL, 'o' },
+		{ "sid", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct mem	*m = mem_new();
-	const char	*file = NULL, *program = NULL;
-	bool		 want_sample = false;
-	int		 c, status = EXIT_USAGE;
+	const struct {
+		int		  option;
+		const char	**into;
+	} texts[] = { { 'f', &c->file }, { 'c', &c->check },
+	    { 'n', &c->name }, { 'u', &c->user }, { 'S', &c->scopes },
+	    { 'p', &c->sid } };
+	int	option;
+	bool	ok = true;
 
-	while ((c = getopt_long(argc, argv, "f:hV", longs, NULL)) != -1) {
-		switch (c) {
-		case 'f':
-			file = optarg;
-			break;
-		case 'c':
-			program = optarg;
-			break;
-		case 's':
-			want_sample = true;
-			break;
-		case 'h':
-			usage(stdout);
-			return 0;
-		case 'V':
-			(void)printf("ringback-admin %s\n", VERSION);
-			return 0;
-		default:
-			usage(stderr);
-			return EXIT_USAGE;
-		}
+	*status = EXIT_USAGE;
+	while (ok && (option = getopt_long(argc, argv, "f:hV", longs,
+	    NULL)) != -1) {
+		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+			if (texts[i].option == option)
+				*texts[i].into = optarg;
+		if (option == 's')
+			c->sample = true;
+		else if (option == 'd')
+			ok = text_to_long(optarg, 1, 36500, &c->days);
+		else if (option == 'o')
+			ok = text_to_long(optarg, 0, 8760,
+			    &c->overlap_hours);
+		else if (option == 'h' || option == 'V') {
+			*status = 0;
+			if (option == 'h')
+				(void)usage(stdout, 0);
+			else
+				(void)printf("ringback-admin %s\n", VERSION);
+			return false;
+		} else if (option == '?')
+			ok = false;
 	}
-	if (optind + 1 == argc && strcmp(argv[optind], "config") == 0)
-		status = want_sample ? sample(m) : config(m, file, program);
-	else
-		usage(stderr);
-	mem_free(m);
+	c->args = argv + optind;
+	c->count = argc - optind;
+	ok = ok && c->count > 0;
+	if (!ok)
+		(void)usage(stderr, 0);
+	return ok;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct call	c = { .m = mem_new(), .overlap_hours = 24 };
+	int		status;
+
+	if (parse_options(argc, argv, &c, &status)) {
+		status = run(&c);
+		if (status == EXIT_USAGE)
+			(void)usage(stderr, 0);
+	}
+	mem_free(c.m);
 	return status;
 }

@@ -17,6 +17,7 @@
 #include <curl/curl.h>
 
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/text.h"
 #include "domain/twilio.h"
 
@@ -220,6 +221,12 @@ delete_at_twilio(struct sweep *s, struct mem *m)
 static int
 summary(const struct sweep *s, long started_ms)
 {
+	metric_add(METRIC_DONE, s->done);
+	metric_add(METRIC_SILENT, s->silent);
+	metric_add(METRIC_FAILED, s->failed);
+	metric_add(METRIC_LATER, s->later);
+	metric_add(METRIC_REPLAYED, s->replayed);
+	metric_add(METRIC_SWEEPS, 1);
 	(void)printf("ringback-sweep: %zu done, %zu without speech, %zu "
 	    "failed, %zu later, %zu events replayed in %.1f s%s%s\n", s->done,
 	    s->silent, s->failed, s->later, s->replayed,
@@ -252,6 +259,8 @@ run(struct sweep *s, struct mem *m, const struct options *o)
 		    e.text);
 		return summary(s, started_ms);
 	}
+	if (!settle_all(s, &e))
+		log_warn("sends not settled", "why=%s", log_quote(e.text));
 	work(s, (size_t)(o->jobs != 0 ? o->jobs : s->cfg->sweep_jobs),
 	    (size_t)o->limit);
 	if (s->cfg->delete_recordings && s->stop[0] == '\0')
@@ -288,6 +297,7 @@ main(int argc, char **argv)
 	}
 	log_init("ringback-sweep", o.verbose ? LEVEL_DEBUG :
 	    (enum log_level)cfg->log_level);
+	metric_open(cfg->metrics_file);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
 		abort();
 	srandom((unsigned)time(NULL) ^ (unsigned)getpid());

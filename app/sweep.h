@@ -41,4 +41,8 @@ void	 job_release_all(struct sweep *);
  * is away; what waits goes on waiting. */
 MUST_CHECK bool	 replay_all(struct sweep *, struct err *);
 
+/* Finds out about sends whose outcome is unknown. False: the database is
+ * away. */
+MUST_CHECK bool	 settle_all(struct sweep *, struct err *);
+
 #endif
