@@ -15,17 +15,19 @@
 package Ringback::Fake;
 use v5.36;
 
-use Mojo::JSON qw(encode_json decode_json);
+use Mojo::IOLoop;
 use Mojo::Server::Daemon;
 use Mojo::UserAgent;
 use Mojolicious;
+use POSIX ();
 
 sub new ($class, $handler) {
 	pipe my $read, my $write or die "pipe: $!";
+	my $parent = $$;
 	my $pid = fork // die "fork: $!";
 	if (!$pid) {
 		close $read;
-		serve($handler, $write);
+		serve($handler, $write, $parent);
 		POSIX::_exit(0);
 	}
 	close $write;
@@ -33,7 +35,7 @@ sub new ($class, $handler) {
 	return bless { pid => $pid, port => $port }, $class;
 }
 
-sub serve ($handler, $tell) {
+sub serve ($handler, $tell, $parent) {
 	my $app = Mojolicious->new(secrets => ['fake']);
 	my (@journal, $n);
 	$app->log->level('fatal');
@@ -51,6 +53,10 @@ sub serve ($handler, $tell) {
 	syswrite $tell, $daemon->ports->[0] . "\n";
 	close $tell;
 	local $SIG{TERM} = sub { POSIX::_exit(0) };
+	# A test that was killed leaves nobody behind, holding its output.
+	Mojo::IOLoop->recurring(1 => sub ($loop) {
+		POSIX::_exit(0) if getppid != $parent;
+	});
 	$daemon->run;
 	return;
 }

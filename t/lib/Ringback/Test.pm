@@ -23,7 +23,8 @@ use IO::Socket::INET;
 use Mojo::JSON qw(decode_json);
 use Mojo::UserAgent;
 use Mojo::Util qw(url_escape);
-use POSIX qw(WNOHANG);
+use POSIX ();
+use Scalar::Util qw(weaken);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -35,6 +36,8 @@ our $ACCOUNT = 'AC' . '0123456789abcdef' x 2;
 our $TOKEN   = 'canary-auth-token-5f2c1d9e';
 our $NUMBER  = '+15005550009';
 our $CALLER  = '+15005550006';
+
+my @living;	# what a test that dies leaves for END to stop
 
 # A port nobody listens on now. Two tests at once may be given the same one;
 # quickstart then says so and start() tries another.
@@ -58,6 +61,7 @@ sub new ($class, %o) {
 		fakes   => {},
 		pid     => $$,
 	}, $class;
+	weaken($living[@living] = $self);
 	my %base = (twilio => 'TWILIO_API_BASE_URL',
 		openai => 'OPENAI_BASE_URL', llm => 'LLM_BASE_URL');
 	for my $name (sort keys %{ $o{fakes} // {} }) {
@@ -348,7 +352,7 @@ sub extra_secrets ($self) {
 }
 
 sub survivors ($self) {
-	my $marker = 'RINGBACK_DIR=' . $self->dir;
+	my $marker = 'RINGBACK_QUICKSTART=' . $self->dir;
 	my @left;
 	for my $path (glob '/proc/[0-9]*/environ') {
 		my ($pid) = $path =~ /(\d+)/;
@@ -370,12 +374,15 @@ sub DESTROY ($self) {
 	$_->stop for values %{ $self->{fakes} };
 	$self->quickstart('down');
 	if ($ENV{RINGBACK_KEEP}) {
+		$self->{removed} = 1;
 		diag "kept: $self->{dir}";
 	} else {
 		$self->remove;
 	}
 	return;
 }
+
+END { defined && $_->DESTROY for @living }
 
 # An HTTP answer that compares as its body.
 package Ringback::Test::Answer;
