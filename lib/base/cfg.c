@@ -64,10 +64,11 @@ number_of(const struct cfg *c, const struct row *r)
 	return (long *)((uintptr_t)c + r->offset);
 }
 
-/* Host and scheme of a URL; false when it is none or has parts that a base
- * may not have (user, query, fragment). */
+/* Host and scheme of a URL, and whether it can be a base: it has no user,
+ * query or fragment. False when it is no URL. */
 static bool
-url_split(const char *url, char *host, size_t host_room, bool *https)
+url_split(const char *url, char *host, size_t host_room, bool *https,
+    bool *base)
 {
 	static const CURLUPart	 unwanted[] = { CURLUPART_USER,
 				     CURLUPART_QUERY, CURLUPART_FRAGMENT };
@@ -79,9 +80,13 @@ url_split(const char *url, char *host, size_t host_room, bool *https)
 		abort();
 	if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK)
 		goto out;
-	for (size_t i = 0; i < 3; i++)
+	*base = true;
+	for (size_t i = 0; i < 3; i++) {
 		if (curl_url_get(u, unwanted[i], &part, 0) == CURLUE_OK)
-			goto out;
+			*base = false;
+		curl_free(part);
+		part = NULL;
+	}
 	if (curl_url_get(u, CURLUPART_HOST, &part, 0) != CURLUE_OK ||
 	    curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
 		goto out;
@@ -110,9 +115,9 @@ bool
 cfg_is_loopback(const char *url)
 {
 	char	host[256];
-	bool	https;
+	bool	https, base;
 
-	return url_split(url, host, sizeof(host), &https) &&
+	return url_split(url, host, sizeof(host), &https, &base) &&
 	    host_is_loopback(host);
 }
 
@@ -150,10 +155,10 @@ set_url(struct cfg *c, struct mem *m, const struct row *r, const char *value,
     struct buf *problems)
 {
 	char	host[256], *copy;
-	bool	https;
+	bool	https, base;
 	size_t	n;
 
-	if (!url_split(value, host, sizeof(host), &https)) {
+	if (!url_split(value, host, sizeof(host), &https, &base) || !base) {
 		buf_printf(problems, "%s: not an http(s) URL without user, "
 		    "query or fragment\n", r->env);
 		return;
