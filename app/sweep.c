@@ -276,8 +276,8 @@ main(int argc, char **argv)
 {
 	const struct rlimit	 no_core = { 0, 0 };
 	struct sigaction	 sa = { .sa_handler = on_stop };
-	struct mem		*m = mem_new();
-	struct buf		*problems = buf_new(m, 65536);
+	struct mem		*m;
+	struct buf		*problems;
 	struct sweep		 s = { 0 };
 	struct cfg		*cfg;
 	struct options		 o;
@@ -290,9 +290,12 @@ main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)sigaction(SIGTERM, &sa, NULL);
 	(void)sigaction(SIGINT, &sa, NULL);
+	m = mem_new();
+	problems = buf_new(m, 65536);
 	if (!cfg_load(&cfg, m, o.file, CFG_SWEEP, problems)) {
 		(void)fprintf(stderr, "ringback-sweep: the configuration has "
 		    "errors; nothing was done:\n%s", problems->s);
+		mem_free(m);
 		return CFG_EXIT;
 	}
 	log_init("ringback-sweep", o.verbose ? LEVEL_DEBUG :
