@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: ISC
+# Ringback::Pass: one pass of ringback-sweep as cron runs it, in the
+# background, to be watched, stopped and killed; and whatever else is running
+# below a test's directory.
+#
+#	my $pass = Ringback::Pass->start($t, { LOG_LEVEL => 'debug' },
+#		'--limit', 1);
+#	$pass->signal('KILL');
+#	my ($status, $out, $err) = $pass->end;
+package Ringback::Pass;
+use v5.36;
+
+use Exporter qw(import);
+use File::Temp qw(tempdir);
+use POSIX ();
+
+use Ringback::Test;
+
+our @EXPORT_OK = qw(processes);
+
+# Settings in the environment win over DIR/.env. before: a command that runs
+# it, such as strace.
+sub start ($class, $t, $env = {}, @args) {
+	my @before = @{ delete $env->{before} // [] };
+	my $dir = tempdir(CLEANUP => 1);
+	my $pid = fork // die "fork: $!";
+	if (!$pid) {
+		%ENV = (PATH => $ENV{PATH}, LANG => 'C.UTF-8', %$env,
+			map { $_ => $ENV{$_} } grep { /SAN_OPTIONS$|^GCOV_/ }
+			keys %ENV);
+		open STDIN,  '<', '/dev/null';
+		open STDOUT, '>', "$dir/out";
+		open STDERR, '>', "$dir/err";
+		exec @before, as_owner(), program($t), '-f', $t->dir . '/.env',
+			@args or POSIX::_exit(127);
+	}
+	return bless { pid => $pid, dir => $dir, of => $$ }, $class;
+}
+
+# (exit status, standard output, standard error), when it is over.
+sub end ($self) {
+	return @{ $self->{end} } if $self->{end};
+	waitpid $self->{pid}, 0;
+	my $status = $? & 127 ? 128 + ($? & 127) : $? >> 8;
+	return @{ $self->{end} = [ $status, map { Ringback::Test::slurp($_) }
+		"$self->{dir}/out", "$self->{dir}/err" ] };
+}
+
+# One pass from beginning to end.
+sub run ($class, @start) { return $class->start(@start)->end }
+
+sub pid ($self) { return $self->{pid} }
+sub signal ($self, $name) { return kill $name, $self->{pid} }
+
+sub DESTROY ($self) {
+	return if $self->{end} || $$ != $self->{of};
+	local $?;
+	kill 'KILL', $self->{pid};
+	waitpid $self->{pid}, 0;
+	return;
+}
+
+# As quickstart does it: not as root, but able to reach the tree.
+sub as_owner {
+	return () if $>;
+	return qw(setpriv --reuid=postgres --regid=postgres --init-groups
+		--inh-caps=+dac_override --ambient-caps=+dac_override);
+}
+
+sub program ($t) {
+	my ($dir) = Ringback::Test::slurp($t->dir . '/.state')
+		=~ /^BINDIR=(.+)$/m;
+	return "$dir/ringback-sweep";
+}
+
+# The pids of processes whose command line has all of these words in it.
+sub processes (@words) {
+	my @pids;
+	for my $path (glob '/proc/[0-9]*/cmdline') {
+		my $line = Ringback::Test::slurp($path) =~ tr/\0/ /r;
+		push @pids, $path =~ /(\d+)/ if $line ne '' &&
+			!grep { index($line, $_) < 0 } @words;
+	}
+	return @pids;
+}
+
+1;
