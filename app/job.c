@@ -54,9 +54,16 @@ struct job {
 	const char	*paid;		/* open row of the ledger */
 };
 
-static void	fetch_media(struct job *);
+static const char *const services[] = {
+	[TWILIO] = "Twilio",
+	[SPEECH] = "the transcription server",
+	[ANALYST] = "the language model's server",
+};
+
 static void	transcribe(struct job *);
 static void	analyse(struct job *);
+static void	keep_analysis(struct job *, const char *analysis,
+		    const char *model, const char *why);
 
 long
 sweep_now_ms(void)
@@ -131,6 +138,12 @@ set_back(struct job *j, enum outcome outcome, double wait_s, const char *why)
 	    (outcome == OUTAGE && j->c.trying_s < REFUND_S);
 	if (outcome == OUTAGE && !f.refund && j->c.attempts >= MAX_ATTEMPTS)
 		f.dead = true;
+	/* A transcript is worth having without its analysis. */
+	if (f.dead && j->transcript != NULL) {
+		keep_analysis(j, NULL, NULL, mem_printf(j->m,
+		    "analysis failed: %s", why));
+		return;
+	}
 	ok = store_failed(s->store, j->m, &j->c, &f, &held, &e);
 	if (!ok || !held) {
 		stored_or_not(j, ok, &e);
@@ -151,21 +164,21 @@ set_back(struct job *j, enum outcome outcome, double wait_s, const char *why)
 
 /* False: the answer is not good, and the recording has been dealt with. */
 static bool
-is_good(struct job *j, const struct fetch_answer *a, const char *whose)
+is_good(struct job *j, const struct fetch_answer *a, enum service from)
 {
 	struct sweep	*s = j->s;
 	struct verdict	 v;
 
-	verdict_of(j->m, whose, a, &v);
+	verdict_of(j->m, services[from], a, &v);
 	if (v.outcome == GOOD) {
-		s->outages = 0;
+		s->outages[from] = 0;
 		return true;
 	}
 	if (v.outcome == SETTING)
 		stop_pass(s, mem_printf(j->m, "%s; check the key and the "
 		    "account, nothing is lost", v.why));
 	/* A dead service would fail every recording in turn. */
-	if (v.outcome == OUTAGE && (++s->outages >= MAX_OUTAGES ||
+	if (v.outcome == OUTAGE && (++s->outages[from] >= MAX_OUTAGES ||
 	    (a->status == 0 && !a->sent)))
 		stop_pass(s, v.why);
 	set_back(j, v.outcome, verdict_wait_s(j->c.attempts, v.asked_s),
@@ -248,7 +261,7 @@ on_speech(void *arg, const struct fetch_answer *a)
 	struct err	 e;
 
 	paid_close(j, a, j->part.seconds);
-	if (!is_good(j, a, "the transcription server"))
+	if (!is_good(j, a, SPEECH))
 		return;
 	if (!speech_read(j->m, a->body, j->part.start_s, &sp, &e)) {
 		set_back(j, COUNTED, verdict_wait_s(j->c.attempts, -1), e.text);
@@ -311,7 +324,7 @@ on_media(void *arg, const struct fetch_answer *a)
 		    "Twilio does not have the media yet");
 		return;
 	}
-	if (!is_good(j, a, "Twilio"))
+	if (!is_good(j, a, TWILIO))
 		return;
 	if (a->body->len == 0) {
 		set_back(j, HOPELESS, 0, "the recording is empty (0 bytes)");
@@ -380,7 +393,6 @@ on_analysis(void *arg, const struct fetch_answer *a)
 {
 	struct job	*j = arg;
 	const char	*analysis, *model;
-	struct verdict	 v;
 	struct err	 e;
 
 	paid_close(j, a, 0);
@@ -390,21 +402,14 @@ on_analysis(void *arg, const struct fetch_answer *a)
 		analyse(j);
 		return;
 	}
-	verdict_of(j->m, "the language model's server", a, &v);
-	if (v.outcome == HOPELESS) {
-		keep_analysis(j, NULL, NULL, mem_printf(j->m,
-		    "analysis failed: %s", v.why));
-		return;
-	}
-	if (!is_good(j, a, "the language model's server"))
+	if (!is_good(j, a, ANALYST))
 		return;
 	if (analysis_read(j->m, a->body, &analysis, &model, &e))
 		keep_analysis(j, analysis, model, NULL);
 	else if (j->asks < MAX_ASKS)
 		analyse(j);
 	else
-		keep_analysis(j, NULL, NULL, mem_printf(j->m,
-		    "analysis failed: %s", e.text));
+		set_back(j, HOPELESS, 0, e.text);
 }
 
 static void
@@ -433,8 +438,13 @@ job_start(struct sweep *s, struct mem *own, const struct claim *c)
 	j->next = s->jobs;
 	s->jobs = j;
 	s->running++;
-	if (c->analyse_only) {
+	if (c->analyse_only)
 		j->transcript = c->transcript == NULL ? "" : c->transcript;
+	if (c->attempts > MAX_ATTEMPTS) {
+		/* Whoever gets it dies of it, or is too slow. */
+		set_back(j, HOPELESS, 0, mem_printf(own,
+		    "%d attempts ended without a result", MAX_ATTEMPTS));
+	} else if (c->analyse_only) {
 		analyse(j);
 	} else if (!account_find(s->cfg, own, c->account_sid == NULL ?
 	    s->cfg->account_sid : c->account_sid, &j->account)) {

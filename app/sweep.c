@@ -221,6 +221,10 @@ delete_at_twilio(struct sweep *s, struct mem *m)
 static int
 summary(const struct sweep *s, long started_ms)
 {
+	unsigned outages = 0;
+
+	for (size_t i = 0; i < SERVICES; i++)
+		outages += s->outages[i];
 	metric_add(METRIC_DONE, s->done);
 	metric_add(METRIC_SILENT, s->silent);
 	metric_add(METRIC_FAILED, s->failed);
@@ -235,7 +239,7 @@ summary(const struct sweep *s, long started_ms)
 	if (s->stop[0] != '\0')
 		return EXIT_LATER;
 	return s->failed != 0 ? EXIT_SOME_FAILED :
-	    s->outages != 0 ? EXIT_LATER : 0;
+	    outages != 0 ? EXIT_LATER : 0;
 }
 
 static int

@@ -13,6 +13,9 @@
 
 struct job;
 
+/* Whom a pass asks. */
+enum service { TWILIO, SPEECH, ANALYST, SERVICES };
+
 struct sweep {
 	const struct cfg	*cfg;
 	struct store		*store;
@@ -22,7 +25,7 @@ struct sweep {
 	bool			 chatty;	/* a line per recording */
 	/* how it went */
 	size_t			 done, silent, failed, later, replayed;
-	unsigned		 outages;	/* in a row */
+	unsigned		 outages[SERVICES];	/* in a row, of each */
 	char			 stop[256];	/* why no more are claimed; "" */
 	long			 again_ms;	/* something is due soon; 0 no */
 };

@@ -50,6 +50,7 @@ sub end ($self) {
 sub run ($class, @start) { return $class->start(@start)->end }
 
 sub pid ($self) { return $self->{pid} }
+sub said ($self) { return Ringback::Test::slurp("$self->{dir}/err") }
 sub signal ($self, $name) { return kill $name, $self->{pid} }
 
 sub DESTROY ($self) {
