@@ -163,7 +163,7 @@ main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	const struct rlimit	 no_core = { 0, 0 };
-	struct mem		*m = mem_new();
+	struct mem		*m;
 	struct app		 app = { 0 };
 	const char		*file = NULL;
 	int			 c, status;
@@ -188,6 +188,7 @@ main(int argc, char **argv)
 		usage(stderr);
 		return 64;
 	}
+	m = mem_new();
 	(void)umask(0077);
 	(void)setrlimit(RLIMIT_CORE, &no_core);
 	app.cfg = configure(m, file, app.pool);

@@ -283,6 +283,8 @@ read_file(struct mem *m, const char *file, const char *values[ROWS],
 				values[r - rows] = mem_dup(m, value);
 		}
 	}
+	if (ferror(fp))
+		buf_printf(problems, "%s: %s\n", file, strerror(errno));
 	free(line);
 	(void)fclose(fp);
 }
