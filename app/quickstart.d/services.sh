@@ -342,7 +342,6 @@ bring_up() {
 	make_settings
 	make_certificate
 	make_nginx_conf
-	check_settings
 	stop_outdated
 	state[PORT]=$port state[WORKERS]=$workers state[SCHEDULE]=$schedule
 	state[BINDIR]=$bindir
@@ -360,17 +359,6 @@ bring_up() {
 	wait_ready
 	ensure schedule
 	trap - EXIT
-}
-
-# Says all that is wrong with the settings before anything starts with them.
-check_settings() {
-	local program
-	[ -x "$bindir/ringback-admin" ] || return 0
-	for program in hooks api sweep; do
-		env -i "${clean_env[@]}" "$bindir/ringback-admin" \
-		    -f "$dir/.env" config --check "$program" >/dev/null ||
-		    die "those settings will not do (they are in $dir/.env)"
-	done
 }
 
 # Half of it is no use to anybody.

@@ -118,19 +118,48 @@ env_line() {
 	esac
 }
 
+# Nothing is replaced by settings that the programs would refuse.
 write_env() {
-	local name
+	local name more
 	{
-		echo "# Every setting that differs from its default; see" \
-		    "ringback(5)."
+		echo "# Settings in force; ringback(5) says what they mean."
 		echo "# Change one and run app/quickstart up --dir $dir again."
 		for name in $(printf '%s\n' "${!setting[@]}" | sort); do
 			env_line "$name" "${setting[$name]}"
 		done
 	} >"$dir/.env.new"
 	chmod 600 "$dir/.env.new"
+	check_settings "$dir/.env.new"
+	more=$(defaults "$dir/.env.new")
+	printf '%s\n' "$more" >>"$dir/.env.new"
 	give_to_owner "$dir/.env.new"
 	replace "$dir/.env"
+}
+
+admin() {
+	env -i "${clean_env[@]}" "$bindir/ringback-admin" "$@"
+}
+
+# Says all that is wrong with them, before anything starts.
+check_settings() {
+	local program
+	[ -x "$bindir/ringback-admin" ] || return 0
+	for program in hooks api sweep; do
+		admin -f "$1" config --check "$program" >/dev/null || {
+			rm -f "$1"
+			die "those settings will not do"
+		}
+	done
+}
+
+# What FILE does not say, as comments.
+defaults() {
+	local line
+	[ -x "$bindir/ringback-admin" ] || return 0
+	echo "# Everything else is as it comes:"
+	admin -f "$1" config | while IFS= read -r line; do
+		[ -n "${setting[${line%%=*}]+set}" ] || echo "#$line"
+	done
 }
 
 # replace FILE: FILE.new becomes FILE; changed=yes if that changes anything.
@@ -222,6 +251,7 @@ make_settings() {
 	own DATABASE_URL "postgresql://ringback@/ringback?host=$sockets"
 	own SPOOL_DIR "$dir/spool"
 	own FALLBACK_DIR "$dir/fallback"
+	own METRICS_FILE "$dir/run/metrics"
 	if service_wanted carrier; then
 		own TWILIO_API_BASE_URL "http://127.0.0.1:${state[carrier]}"
 		own TWILIO_PHONE_NUMBER +18454090692
