@@ -69,8 +69,11 @@ metric_open(const char *path)
 		}
 		shared = map;
 	}
-	if (fd >= 0)
-		(void)close(fd);	/* and with it the lock */
+	if (fd >= 0) {
+		/* By hand: the mapping keeps the file, and so the lock, open. */
+		(void)flock(fd, LOCK_UN);
+		(void)close(fd);
+	}
 }
 
 void
