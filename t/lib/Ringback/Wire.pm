@@ -12,6 +12,7 @@ package Ringback::Wire;
 use v5.36;
 
 use IO::Socket::SSL;
+use List::Util qw(pairkeys);
 
 my $PATIENCE = 30;	# seconds until a test that hangs is ended instead
 
@@ -51,8 +52,7 @@ sub host_header ($self) {
 # A request as bytes. Headers come in pairs and win over those made here; an
 # undefined value leaves the header out.
 sub request ($self, $method, $target, $headers, $body = '') {
-	my %given = map { lc, 1 } @$headers[ map { $_ * 2 }
-		0 .. $#$headers / 2 ];
+	my %given = map { lc, 1 } pairkeys @$headers;
 	my @all = @$headers;
 	unshift @all, Host => $self->host_header unless $given{host};
 	push @all, 'Content-Length' => length $body
