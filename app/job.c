@@ -37,7 +37,6 @@ struct job {
 	struct claim	 c;
 	struct account	 account;
 	long		 started_ms;
-	bool		 lost;		/* another sweep has it now */
 	/* transcription */
 	const struct buf *media;
 	struct audio	 audio;
@@ -119,7 +118,6 @@ stored_or_not(struct job *j, bool ok, const struct err *e)
 		j->s->later++;
 		finish(j, "not stored", e->text);
 	} else {
-		j->lost = true;
 		finish(j, "dropped: another sweep has taken over", "");
 	}
 }
@@ -189,16 +187,18 @@ is_good(struct job *j, const struct fetch_answer *a, enum service from)
 static bool
 paid_open(struct job *j, const char *step)
 {
-	struct err e;
+	struct err	e;
+	int		tries = 0;
+	bool		ok;
 
 	j->paid = NULL;
-	if (store_paid_open(j->s->store, j->m, j->c.recording_sid, step,
-	    &j->paid, &e))
-		return true;
-	stop_pass(j->s, e.text);
-	j->s->later++;
-	finish(j, "later", e.text);
-	return false;
+	do
+		ok = store_paid_open(j->s->store, j->m, j->c.recording_sid,
+		    step, &j->paid, &e);
+	while (!ok && j->text->len != 0 && keep_trying(j, &tries, &e));
+	if (!ok)
+		stored_or_not(j, false, &e);
+	return ok;
 }
 
 static void
@@ -458,17 +458,14 @@ job_start(struct sweep *s, struct mem *own, const struct claim *c)
 void
 job_heartbeat(struct sweep *s)
 {
-	struct err e;
+	struct err	 e;
+	struct job	*next;
+	bool		 held;
 
-	for (struct job *j = s->jobs; j != NULL; j = j->next) {
-		bool held = true;
-
-		if (!j->lost && store_heartbeat(s->store, j->m, &j->c, &held,
-		    &e) && !held) {
-			j->lost = true;
-			log_warn("lease lost", "recording=%s",
-			    j->c.recording_sid);
-		}
+	for (struct job *j = s->jobs; j != NULL; j = next) {
+		next = j->next;
+		if (store_heartbeat(s->store, j->m, &j->c, &held, &e) && !held)
+			stored_or_not(j, true, NULL);
 	}
 }
 
@@ -479,8 +476,12 @@ job_release_all(struct sweep *s)
 	struct err	e;
 	bool		held;
 
-	for (struct job *j = s->jobs; j != NULL; j = j->next)
-		if (!store_failed(s->store, j->m, &j->c, &f, &held, &e))
+	while (s->jobs != NULL) {
+		if (!store_failed(s->store, s->jobs->m, &s->jobs->c, &f, &held,
+		    &e))
 			log_warn("not released", "recording=%s why=%s",
-			    j->c.recording_sid, log_quote(e.text));
+			    s->jobs->c.recording_sid, log_quote(e.text));
+		s->later++;
+		finish(s->jobs, "given back", NULL);
+	}
 }

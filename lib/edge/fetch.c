@@ -256,6 +256,28 @@ launch(struct flight *t)
 	t->set->running++;
 }
 
+static void
+land(struct flight *t)
+{
+	(void)curl_multi_remove_handle(t->set->multi, t->easy);
+	curl_easy_cleanup(t->easy);
+	curl_mime_free(t->mime);
+	curl_slist_free_all(t->headers);
+	t->easy = NULL;
+	t->mime = NULL;
+	t->headers = NULL;
+	t->set->running--;
+}
+
+static void
+flight_release(void *arg)
+{
+	struct flight *t = arg;
+
+	if (t->easy != NULL)
+		land(t);
+}
+
 void
 fetch_start(struct fetch *f, struct mem *m, const struct fetch_request *q,
     void (*done)(void *, const struct fetch_answer *), void *arg)
@@ -268,20 +290,8 @@ fetch_start(struct fetch *f, struct mem *m, const struct fetch_request *q,
 	t->done = done;
 	t->arg = arg;
 	t->a.body = buf_new(m, q->cap_bytes);
+	mem_defer(m, flight_release, t);
 	launch(t);
-}
-
-static void
-land(struct flight *t)
-{
-	(void)curl_multi_remove_handle(t->set->multi, t->easy);
-	curl_easy_cleanup(t->easy);
-	curl_mime_free(t->mime);
-	curl_slist_free_all(t->headers);
-	t->easy = NULL;
-	t->mime = NULL;
-	t->headers = NULL;
-	t->set->running--;
 }
 
 /* Everything after the first hop goes without credentials, and off this

@@ -58,7 +58,8 @@ struct fetch_answer {
 struct fetch	*fetch_new(struct mem *);
 
 /* Starts a request; done(arg, answer) is called from fetch_wait(). All that
- * the request points to must live until then. The answer lives in mem. */
+ * the request points to must live until then. The answer lives in mem; when
+ * mem is freed before it has come, the request is called off. */
 void		 fetch_start(struct fetch *, struct mem *,
 		     const struct fetch_request *,
 		     void (*done)(void *arg, const struct fetch_answer *),
