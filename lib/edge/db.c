@@ -119,6 +119,14 @@ read_result(struct db *db, long deadline_ms)
 	}
 }
 
+/* libpq would print it as it is, outside the log's lines. */
+static void
+on_notice(void *arg, const char *text)
+{
+	(void)arg;
+	log_debug("the database remarks", "text=%s", log_quote(text));
+}
+
 static bool
 dial(struct db *db, struct err *e)
 {
@@ -133,6 +141,7 @@ dial(struct db *db, struct err *e)
 	db->conn = PQconnectStartParams(keys, values, 1);
 	if (db->conn == NULL || PQstatus(db->conn) == CONNECTION_BAD)
 		return down(db, e, "connect");
+	(void)PQsetNoticeProcessor(db->conn, on_notice, NULL);
 	while (state != PGRES_POLLING_OK) {
 		if (state == PGRES_POLLING_FAILED || !wait_socket(db,
 		    state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
