@@ -15,7 +15,7 @@
 #
 # An answer: status (200), type, headers, body or json; or raw (bytes of a
 # whole HTTP answer, right or wrong), or reset => 1 (the connection breaks);
-# with hold => NAME it is given after release(NAME).
+# with hold => NAME it, or else the good day's, is given after release(NAME).
 package Ringback::Outside;
 use v5.36;
 
@@ -44,8 +44,10 @@ sub fakes ($self) {
 	return { map {
 		my $name = $_;
 		$name => sub ($c, $n) {
-			$self->_answer($c, $self->_scripted($name) //
-				$good{$name}->($self, $c));
+			my $answer = $self->_scripted($name) // {};
+			$answer = { %{ $good{$name}->($self, $c) }, %$answer }
+				unless grep { $_ ne 'hold' } keys %$answer;
+			$self->_answer($c, $answer);
 		}
 	} keys %good };
 }

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: ISC
 # Ringback::Pass: one pass of ringback-sweep as cron runs it, in the
-# background, to be watched, stopped and killed; and whatever else is running
-# below a test's directory.
+# background, to be watched, stopped and killed.
 #
 #	my $pass = Ringback::Pass->start($t, { LOG_LEVEL => 'debug' },
 #		'--limit', 1);
@@ -10,13 +9,10 @@
 package Ringback::Pass;
 use v5.36;
 
-use Exporter qw(import);
 use File::Temp qw(tempdir);
 use POSIX ();
 
 use Ringback::Test;
-
-our @EXPORT_OK = qw(processes);
 
 # Settings in the environment win over DIR/.env. before: a command that runs
 # it, such as strace.
@@ -72,17 +68,6 @@ sub program ($t) {
 	my ($dir) = Ringback::Test::slurp($t->dir . '/.state')
 		=~ /^BINDIR=(.+)$/m;
 	return "$dir/ringback-sweep";
-}
-
-# The pids of processes whose command line has all of these words in it.
-sub processes (@words) {
-	my @pids;
-	for my $path (glob '/proc/[0-9]*/cmdline') {
-		my $line = Ringback::Test::slurp($path) =~ tr/\0/ /r;
-		push @pids, $path =~ /(\d+)/ if $line ne '' &&
-			!grep { index($line, $_) < 0 } @words;
-	}
-	return @pids;
 }
 
 1;

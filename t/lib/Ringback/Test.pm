@@ -267,7 +267,8 @@ sub dbh ($self) {
 		or die "DATABASE_URL is $self->{database_url}";
 	return $self->{dbh} = DBI->connect(
 		"dbi:Pg:dbname=ringback;host=$host;user=$user", '', '',
-		{ RaiseError => 1, PrintError => 0, pg_enable_utf8 => 1 });
+		{ RaiseError => 1, PrintError => 0, PrintWarn => 0,
+		pg_enable_utf8 => 1 });
 }
 
 # First value of the first row.

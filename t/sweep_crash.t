@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: ISC
+# Sweeps that are many, killed, stopped, too slow, or without a database: each
+# recording is transcribed once and stored once, and what has been paid for is
+# kept.
+use v5.36;
+use Test::More;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Ringback::Outside qw(speech long_speech FRAME);
+use Ringback::Pass;
+use Ringback::Test;
+use Ringback::Trouble qw(crash_database start_database);
+
+my $outside = Ringback::Outside->new;
+my $t = Ringback::Test->new(fakes => $outside->fakes,
+	env => { LEASE_SECONDS => 4, TRANSCRIBE_MAX_BYTES => 65536 });
+my %fake = map { $_ => $t->fake($_) } qw(twilio openai llm);
+my $frames = 40;
+
+sub due ($media = speech(++$frames)) {
+	return $outside->recording($t, $media);
+}
+
+sub recording_row ($sid) {
+	return $t->row('select *, run_at <= clock_timestamp() as due from
+		twilio_recordings where recording_sid = ?', $sid);
+}
+
+sub transcript_row ($sid) {
+	return $t->row('select *, xmin from transcriptions where
+		recording_sid = ?', $sid);
+}
+
+# What came for that service since the last time this was called.
+my %seen = map { $_ => 0 } keys %fake;
+sub fresh ($name) {
+	my @all = $fake{$name}->requests;
+	my @new = @all[$seen{$name} .. $#all];
+	$seen{$name} = @all;
+	return @new;
+}
+
+sub wait_until_asked ($name, $times = 1) {
+	my $before = $seen{$name};
+	return $t->wait_for("$times request(s) to $name", sub {
+		return $fake{$name}->requests >= $before + $times;
+	});
+}
+
+# The lease of a dead sweep runs out by itself.
+sub wait_for_lease (@sids) {
+	return $t->wait_for('the end of the lease', sub {
+		return @sids == grep { recording_row($_)->{due} } @sids;
+	});
+}
+
+subtest 'sixteen sweeps at once over forty recordings' => sub {
+	my %bytes = map { my $media = speech(++$frames);
+		due($media) => length $media } 1 .. 40;
+	my @passes = map { Ringback::Pass->start($t) } 1 .. 16;
+	my ($done, @bad) = (0);
+	for my $pass (@passes) {
+		my ($status, $out, $err) = $pass->end;
+		push @bad, "$status: $out$err" if $status != 0 || $err ne '';
+		$done += $out =~ /: (\d+) done/ ? $1 : 0;
+	}
+	is_deeply \@bad, [], 'all end well';
+	is $done, 40, 'and did forty together';
+	my %asked;
+	$asked{ $_->{form}{file}{bytes} }++ for fresh('openai');
+	is_deeply \%asked, { map { $_ => 1 } values %bytes },
+		'each was transcribed exactly once';
+	is scalar fresh('llm'), 40, 'and analysed once';
+	is_deeply $t->dbh->selectcol_arrayref('select recording_sid,
+		transcription from transcriptions', { Columns => [ 1, 2 ] }),
+		$t->dbh->selectcol_arrayref(q{select recording_sid,
+		'These are ' || b || ' bytes. Bye.' from transcriptions t join
+		unnest(?::text[], ?::int[]) v (sid, b) on sid = recording_sid},
+		{ Columns => [ 1, 2 ] }, [ keys %bytes ], [ values %bytes ]),
+		'no two were mixed up';
+};
+
+subtest 'no transaction is open while somebody thinks' => sub {
+	my $sid = due();
+	$outside->next(openai => { hold => 'think' });
+	my $pass = Ringback::Pass->start($t);
+	wait_until_asked('openai');
+	is_deeply $t->dbh->selectall_arrayref(q{select state, xact_start from
+		pg_stat_activity where application_name = 'ringback-sweep'}),
+		[ [ 'idle', undef ] ], 'idle, not in a transaction';
+	my $first = recording_row($sid)->{run_at};
+	ok $t->wait_for('a heartbeat', sub {
+		recording_row($sid)->{run_at} gt $first }),
+		'its lease is renewed all the while';
+	like +($t->sweep)[1], qr/: 0 done/, 'so that nobody else takes it';
+	$outside->release('think');
+	is +($pass->end)[0], 0, 'done in the end';
+	is scalar fresh('openai'), 1, 'by one';
+	fresh('llm');
+};
+
+subtest 'a sweep that is killed costs at most the call in flight' => sub {
+	my ($transcribing, $analysing) = (due(), due());
+	$outside->next(openai => { hold => 'never' });
+	my $one = Ringback::Pass->start($t, {}, '--limit', 1);
+	wait_until_asked('openai');
+	fresh('openai');
+	$outside->next(llm => { hold => 'never' });
+	my $two = Ringback::Pass->start($t, {}, '--limit', 1);
+	wait_until_asked('llm');
+	fresh($_) for qw(openai llm);
+	$_->signal('KILL') for $one, $two;
+	is_deeply [ map { ($_->end)[0] } $one, $two ], [ 137, 137 ], 'killed';
+	is recording_row($transcribing)->{status}, 'processing',
+		'its recording is leased still';
+	is transcript_row($analysing)->{transcription}, 'These are '
+		. $frames * FRAME . ' bytes. Bye.', 'checkpoint one holds';
+	wait_for_lease($transcribing, $analysing);
+	like +($t->sweep)[1], qr/: 2 done/, 'the next pass finishes both';
+	is_deeply [ map { $_->{form}{file}{bytes} } fresh('openai') ],
+		[ ($frames - 1) * FRAME ],
+		'and pays again for the one call that was in flight';
+	is scalar fresh('llm'), 2, 'and for the analysis';
+	is $t->sql('select count(*) from transcriptions where recording_sid
+		in (?, ?)', $transcribing, $analysing), 2, 'one transcript each';
+	is $t->sql(q{select count(*) from api_calls where finished_at is null}),
+		2, 'the ledger shows which calls were cut off';
+};
+
+subtest 'a sweep that slept through its lease stores nothing' => sub {
+	my $sid = due();
+	$outside->next(openai => { hold => 'slow', json => { text =>
+		'The answer to the sleeper.' } });
+	my $sleeper = Ringback::Pass->start($t);
+	wait_until_asked('openai');
+	$sleeper->signal('STOP');
+	wait_for_lease($sid);
+	like +($t->sweep)[1], qr/: 1 done/, 'another has finished it';
+	my ($recording, $transcript) = (recording_row($sid),
+		transcript_row($sid));
+	$outside->release('slow');
+	$sleeper->signal('CONT');
+	my ($status, $out, $err) = $sleeper->end;
+	is $status, 0, 'the sleeper ends well';
+	like $out, qr/: 0 done/, 'having done nothing';
+	like $err, qr/another sweep has taken over/, 'and knowing why';
+	is_deeply transcript_row($sid), $transcript, 'the transcript is as was';
+	is_deeply recording_row($sid), $recording, 'the recording is as was';
+	is scalar fresh('openai'), 2, 'transcribed by both';
+	is scalar fresh('llm'), 1, 'analysed by the one that had it';
+};
+
+subtest 'and pays for nothing more once it knows' => sub {
+	my $sid = due(long_speech(4));
+	$outside->next(openai => { hold => 'lost', json => { text => 'One.' }});
+	my $pass = Ringback::Pass->start($t);
+	wait_until_asked('openai');
+	$t->dbh->do('update twilio_recordings set lease = gen_random_uuid()
+		where recording_sid = ?', undef, $sid);
+	$t->wait_for('the sweep to notice', sub { $pass->said =~ /taken over/});
+	like +($pass->end)[1], qr/: 0 done/, 'nothing done';
+	is scalar fresh('openai'), 1, 'the other parts were not sent';
+	is transcript_row($sid), undef, 'nothing stored';
+	$t->dbh->do('update twilio_recordings set run_at = now()');
+	like +($t->sweep)[1], qr/: 1 done/, 'the next pass does it';
+	fresh($_) for qw(openai llm);
+};
+
+subtest 'SIGTERM gives everything back at once' => sub {
+	my @sids = map { due() } 1 .. 3;
+	$outside->next(openai => ({ hold => 'never' }) x 3);
+	my $pass = Ringback::Pass->start($t);
+	wait_until_asked('openai', 3);
+	$pass->signal('TERM');
+	my ($status, $out) = $pass->end;
+	is $status, 75, 'exit 75';
+	like $out, qr/stopped by a signal/, 'says why';
+	for (map { recording_row($_) } @sids) {
+		is "$_->{status} $_->{attempts} $_->{due}", 'pending 0 1',
+			'due again, no attempt burned';
+		is $_->{lease}, undef, 'nobody holds it';
+	}
+	fresh('openai');
+	like +($t->sweep)[1], qr/: 3 done/, 'the next pass does them';
+	fresh($_) for qw(openai llm);
+};
+
+subtest 'what was paid for outlives the database' => sub {
+	my $sid = due();
+	$outside->next(openai => { hold => 'crash' });
+	my $pass = Ringback::Pass->start($t, {}, '--limit', 1);
+	wait_until_asked('openai');
+	crash_database($t);
+	my ($status, $out, $err) = Ringback::Pass->run($t);
+	is $status, 75, 'a pass that finds no database: exit 75';
+	like $out . $err, qr/database: connect: /, 'and why';
+	$outside->release('crash');
+	$t->wait_for('the first to notice', sub {
+		$pass->said =~ /waiting for the database/ });
+	start_database($t);
+	($status, $out) = $pass->end;
+	is $status, 0, 'exit 0';
+	like $out, qr/: 1 done/, 'stored when it came back';
+	is transcript_row($sid)->{transcription}, 'These are '
+		. $frames * FRAME . ' bytes. Bye.', 'the transcript';
+	is scalar fresh('openai'), 1, 'paid for once';
+	is scalar fresh('llm'), 1, 'as was the analysis';
+	is_deeply [ grep { !/^\d{4}-\d\d-\d\dT/ } split /\n/, $pass->said ],
+		[], 'every line it said is a line of the log';
+};
+
+subtest 'part by part, too' => sub {
+	my $sid = due(long_speech(4));
+	$outside->next(openai => { hold => 'part', json => { text => 'One.' }});
+	my $pass = Ringback::Pass->start($t);
+	wait_until_asked('openai');
+	crash_database($t);
+	$outside->release('part');
+	$t->wait_for('the sweep to notice', sub {
+		$pass->said =~ /waiting for the database|not stored|later/ });
+	start_database($t);
+	like +($pass->end)[1], qr/: 1 done/, 'done';
+	like transcript_row($sid)->{transcription}, qr/^One\. These are/,
+		'with the part that was there already';
+	my @parts = fresh('openai');
+	my $sent = 0;
+	$sent += $_->{form}{file}{bytes} for @parts;
+	is $sent, length long_speech(4), 'no part was paid for twice';
+	fresh('llm');
+};
+
+$t->done;
