@@ -30,7 +30,8 @@ enum { WINDOWS = 7, LOUD_WINDOWS = 3, WINDOW_PER_S = 25 };
  * In doubt it is speech: silence transcribed costs a cent, a voicemail taken
  * for silence is lost. */
 #define SILENT_BELOW_DBFS	(-54)
-#define FLOOR_DBFS	(-120)
+
+#define FLOOR_DBFS		(-120)
 
 struct source {
 	enum audio_kind	 kind;
@@ -182,46 +183,59 @@ audio_suffix(enum audio_kind kind)
 	return ".bin";
 }
 
-/* Looks for the quietest place to cut: the mean of NEAR stretches before and
- * behind it (0.3 s of wav, 0.2 to 0.6 s of mp3), so that it falls into a
- * pause and not between two syllables. */
-enum { NEAR = 8 };
+/* Looks for the quietest place to cut: that of a fifth of a second before
+ * and behind it, the nearest counting most, so that it falls into the middle
+ * of a pause and not between syllables. */
+enum { NEAR_PER_S = 5, NEAR_MAX = 16, RING = 2 * NEAR_MAX };
 
 struct quiet {
-	struct stretch	 last[2 * NEAR];
-	uint64_t	 before[2 * NEAR];	/* samples of the part */
+	struct {
+		struct stretch	 s;
+		uint64_t	 before;	/* samples of the part */
+	} last[RING];
 	size_t		 count;
+	size_t		 near;			/* stretches to either side */
 	double		 least;
 	size_t		 at;			/* 0: no place yet */
 	uint64_t	 samples;
 };
 
+static size_t
+quiet_near(const struct source *src, const struct stretch *s)
+{
+	size_t n = (size_t)src->sample_hz / NEAR_PER_S / s->samples;
+
+	return n < 2 ? 2 : n > NEAR_MAX ? NEAR_MAX : n;
+}
+
 /* An mp3 frame may borrow bytes from those before it. A part that begins
  * with one that does loses up to 0.2 s in the decoder, which a pause can
- * spare; one that does not is worth 6 dB. */
+ * spare; one that does not is worth 3 dB. */
 static void
 quiet_add(struct quiet *q, const struct stretch *s, uint64_t before,
     size_t earliest, size_t latest)
 {
-	const struct stretch	*c;
-	double			 sum = 1e-9;	/* -90 dBFS is quiet enough */
+	size_t	first, cut = q->count + 1 - q->near, at;
+	double	sum = 1e-9;	/* -90 dBFS is quiet enough */
 
-	q->last[q->count % (2 * NEAR)] = *s;
-	q->before[q->count++ % (2 * NEAR)] = before;
-	if (q->count < 2 * NEAR)
+	q->last[q->count % RING].s = *s;
+	q->last[q->count++ % RING].before = before;
+	if (q->count < 2 * q->near)
 		return;
-	c = &q->last[(q->count - NEAR) % (2 * NEAR)];
-	if (c->offset < earliest || c->offset > latest)
+	at = q->last[cut % RING].s.offset;
+	if (at < earliest || at > latest)
 		return;
-	for (int i = 0; i < 2 * NEAR; i++)
-		sum += q->last[i].power / (2 * NEAR);
-	if (!c->whole)
-		sum *= 4;
+	first = q->count - 2 * q->near;
+	for (size_t i = 0; i < 2 * q->near; i++)
+		sum += q->last[(first + i) % RING].s.power *
+		    (double)(i < q->near ? i + 1 : 2 * q->near - i);
+	if (!q->last[cut % RING].s.whole)
+		sum *= 2;
 	if (q->at != 0 && sum > q->least)
 		return;
 	q->least = sum;
-	q->at = c->offset;
-	q->samples = q->before[(q->count - NEAR) % (2 * NEAR)];
+	q->at = at;
+	q->samples = q->last[cut % RING].before;
 }
 
 /* From the stretch s on: as much as fits into room bytes, and no more of it
@@ -233,14 +247,14 @@ part_measure(struct source *src, struct stretch s, size_t room, size_t *end,
 {
 	size_t		 begin = s.offset, ahead = 0;
 	uint64_t	 read = 0, fitting = 0;
-	struct quiet	 q = { 0 };
+	struct quiet	 q = { .near = quiet_near(src, &s) };
 
 	*end = begin;
 	do {
 		if (ahead == 0 && s.offset - begin + s.bytes <= room) {
 			*end = s.offset + s.bytes;
 			fitting = read + s.samples;
-		} else if (++ahead > NEAR) {
+		} else if (++ahead > q.near) {
 			break;
 		}
 		quiet_add(&q, &s, read, begin + room - room / 5, *end);

@@ -30,8 +30,10 @@ const char	*audio_suffix(enum audio_kind);	/* ".mp3", ".wav" */
 
 /* One part of a recording that is larger than max_bytes, cut between frames
  * (mp3) or samples (wav) and, where there is one near, in a quiet place.
- * Start with *offset = 0; false when the recording is used up. For WAV the
- * caller must put head (head_bytes, a fresh RIFF header) before the body. */
+ * Start with *offset = 0; false when the recording is used up, or max_bytes
+ * holds not even one frame (below 1.5 KB) or 40 ms of samples. For WAV the
+ * caller must put head (head_bytes, a fresh RIFF header) before the body. Tags
+ * and encoders' notes are in no part: they speak of the whole. */
 struct audio_part {
 	const void	*body;		/* into the caller's bytes */
 	size_t		 body_bytes;

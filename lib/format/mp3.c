@@ -14,7 +14,7 @@
  * dBFS), white, pink and brown noise, hum and buzz (-50 to -70), with lame at
  * 8, 16, 22.05 and 44.1 kHz, 8 to 64 kbit/s, CBR, ABR and VBR, mono and
  * stereo, 2664 recordings: less GUESS_EXCESS, half of all guesses are between
- * 2 dB too low and 4 dB too high, nine tenths between 3 and 8, and none is
+ * 2 dB too low and 4 dB too high, eight tenths between 3 and 8, and none is
  * more than 6 dB too low. One can be 20 dB too high where few bits say
  * little: transients and the poorest rates. shine's files are no different.
  * Source: ISO/IEC 11172-3 2.4, 13818-3 2.4. */
@@ -293,15 +293,15 @@ scales_mpeg2(struct bits *b, const struct granule *g, unsigned char *scale)
 		{ 0, { 5, 5, 4, 4 }, { 6, 5, 5, 5 } },
 		{ 400, { 5, 5, 4, 1 }, { 6, 5, 7, 3 } },
 		{ 500, { 4, 3, 1, 1 }, { 11, 10, 0, 0 } } };
-	int		form = g->compress >= 500 ? 2 : g->compress >= 400, k = 0;
-	unsigned	rest = g->compress - forms[form].from, width[4];
+	int		k = 0, f = g->compress >= 500 ? 2 : g->compress >= 400;
+	unsigned	rest = g->compress - forms[f].from, width[4];
 
 	for (int i = 3; i >= 0; i--) {
-		width[i] = rest % forms[form].radix[i];
-		rest /= forms[form].radix[i];
+		width[i] = rest % forms[f].radix[i];
+		rest /= forms[f].radix[i];
 	}
 	for (int i = 0; i < 4; i++)
-		for (int n = forms[form].count[i]; n > 0; n--)
+		for (int n = forms[f].count[i]; n > 0; n--)
 			scale[k++] = (unsigned char)take(b, (int)width[i]);
 }
 
@@ -383,7 +383,7 @@ static void
 frame_measure(struct mp3 *m, const struct header *h, const unsigned char *f,
     struct stretch *out)
 {
-	size_t		 head = 4 + (h->crc ? 2U : 0U), borrowed, from, end, used;
+	size_t		 head = h->crc ? 6 : 4, borrowed, from, end, used;
 	struct bits	 side = { f, 8 * head, 8 * h->bytes }, b;
 	unsigned	 kept[2] = { 0, 0 };
 	struct granule	 g;

@@ -87,7 +87,6 @@ wav_open(struct wav *w, const void *bytes, size_t n)
 				return false;
 			w->at = p + 8;
 			w->end = data_end(s, n, p + 8, len);
-			w->end -= (w->end - w->at) % frame_bytes(w);
 			return true;
 		}
 		p += 8;
