@@ -162,8 +162,21 @@ sub env ($self) {
 # Changes settings and restarts what reads them. undef removes one.
 sub change ($self, %env) {
 	$self->{env}{$_} = $env{$_} for keys %env;
-	$self->quickstart('down');
+	my @gone = grep { !defined $env{$_} } keys %env;
+	$self->forget(@gone) if @gone;
 	return $self->start;
+}
+
+# DIR/.env keeps what it was once given.
+sub forget ($self, @names) {
+	my %gone = map { $_ => 1 } @names;
+	my $path = $self->dir . '/.env';
+	$self->quickstart('down');
+	my @lines = grep { !/^(\w+)=/ || !$gone{$1} } split /^/, slurp($path);
+	open my $fh, '>:raw', $path or die "$path: $!";
+	print {$fh} @lines;
+	close $fh;
+	return;
 }
 
 # --- what Twilio would send ----------------------------------------------
