@@ -276,6 +276,16 @@ subtest 'failures on request' => sub {
 	my $began = time;
 	is rest(@send)->code, 201, 'an answer';
 	cmp_ok time - $began, '>=', 0.3, '… held back';
+	$fault->(hold => \1);
+	my $answer;
+	my $held = rest_p(@send)->then(sub ($res) { $answer = $res });
+	for (1 .. 500) {
+		last if $count->() == 5;
+	}
+	is $count->(), 5, 'done';
+	is $answer, undef, '… and the answer held';
+	control(DELETE => 'faults');
+	is wait_for($held)->code, 201, '… and given then';
 	$fault->(status => 500);
 	control(DELETE => 'faults');
 	is rest(@send)->code, 201, 'cleared';

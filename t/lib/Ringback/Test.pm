@@ -20,14 +20,16 @@ use Digest::SHA qw(hmac_sha1_base64);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
-use Mojo::JSON qw(decode_json);
+use Mojo::IOLoop;
+use Mojo::JSON qw(decode_json encode_json);
 use Mojo::UserAgent;
 use Mojo::Util qw(url_escape);
 use POSIX ();
 use Scalar::Util qw(weaken);
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
+use Ringback::Carrier;
 use Ringback::Fake;
 
 our $ROOT = abs_path(dirname(__FILE__) . '/../../..');
@@ -49,8 +51,9 @@ sub free_port {
 }
 
 # env: settings; fakes: name => handler (see Ringback::Fake), of twilio,
-# openai and llm; workers; start => 0 to only prepare the directory;
-# schedule => 1 for the one-minute sweep.
+# openai and llm; carrier => 1 for the stand-in as Twilio (Ringback::Carrier);
+# workers; start => 0 to only prepare the directory; schedule => 1 for the
+# one-minute sweep.
 sub new ($class, %o) {
 	my $self = bless {
 		dir     => tempdir('ringback-t-XXXXXX', TMPDIR => 1, CLEANUP => 0),
@@ -68,6 +71,11 @@ sub new ($class, %o) {
 		my $fake = Ringback::Fake->new($o{fakes}{$name});
 		$self->{fakes}{$name} = $fake;
 		$self->{env}{ $base{$name} } = $fake->url;
+	}
+	if ($o{carrier}) {
+		$self->{carrier} = Ringback::Carrier->new(root => $ROOT,
+			dir => $self->{dir});
+		$self->{env}{TWILIO_API_BASE_URL} = $self->{carrier}->url;
 	}
 	$self->start unless exists $o{start} && !$o{start};
 	return $self;
@@ -88,6 +96,7 @@ sub settings {
 sub dir ($self)  { return $self->{dir} . '/run-here' }
 sub base ($self) { return "https://127.0.0.1:$self->{port}" }
 sub fake ($self, $name) { return $self->{fakes}{$name} }
+sub carrier ($self) { return $self->{carrier} }
 
 sub quickstart ($self, $command, @args) {
 	return run_command("$ROOT/app/quickstart", $command, '--dir', $self->dir,
@@ -147,6 +156,8 @@ sub start ($self) {
 	$self->{ua} = Mojo::UserAgent->new(ca => $self->dir . '/tls/cert.pem',
 		connect_timeout => 5, request_timeout => 30,
 		inactivity_timeout => 30, max_redirects => 0);
+	$self->{carrier}->start(env => $self->dir . '/.env',
+		ca => $self->dir . '/tls/cert.pem') if $self->{carrier};
 	return $self;
 }
 
@@ -239,14 +250,18 @@ sub bytes ($value) {
 }
 
 # Request with full control; the answer compares as its body.
-sub request ($self, $method, $path, $headers = {}, $body = '') {
+sub request ($self, @what) {
+	return Ringback::Test::Answer->new(
+		$self->{ua}->start($self->transaction(@what)));
+}
+
+sub transaction ($self, $method, $path, $headers = {}, $body = '') {
 	my $tx = $self->{ua}->build_tx($method => $self->base . $path => $headers
 		=> $body);
 	# Mojo tidies URLs; the test means what it wrote.
 	$tx->req->url->path->{path} = $path =~ s/\?.*//sr
 		if $path =~ m{//|%2[eE]|[^!-~]};
-	$self->{ua}->start($tx);
-	return Ringback::Test::Answer->new($tx);
+	return $tx;
 }
 
 sub post ($self, $path, $form, %headers) {
@@ -265,10 +280,41 @@ sub post_unsigned ($self, $path, $form) { return $self->post($path, $form) }
 
 # What must never be read in a log.
 sub note_secrets ($self, $form) {
-	push @{ $self->{secrets} }, grep { defined && length >= 9 }
-		map { ref $form->{$_} ? @{ $form->{$_} } : $form->{$_} }
-		qw(Body From To);
+	push @{ $self->{secrets} }, grep { defined && length >= 9 && !ref }
+		map { ref $form->{$_} eq 'ARRAY' ? @{ $form->{$_} }
+			: $form->{$_} } qw(Body From To body message to from);
 	return;
+}
+
+# --- the JSON API ---------------------------------------------------------
+
+# A new API key: user, scopes, name, days as ringback-admin takes them.
+sub key ($self, %o) {
+	my ($bindir) = slurp($self->dir . '/.state') =~ /^BINDIR=(.+)$/m;
+	my ($status, $key, $err) = run_command("$bindir/ringback-admin", '-f',
+		$self->dir . '/.env', qw(key add), map { ("--$_", $o{$_}) }
+		sort keys %o);
+	die "key add: $status: $err" if $status != 0;
+	push @{ $self->{secrets} }, $key =~ /_(\w{43})$/;
+	return $key =~ s/\n//r;
+}
+
+# A request with that key; what to send is JSON, or text as it is, or nothing.
+sub api ($self, @what) { return $self->request($self->api_request(@what)) }
+
+# The same without waiting: a promise of the answer.
+sub api_p ($self, @what) {
+	return $self->{ua}->start_p($self->transaction($self->api_request(
+		@what)))->then(sub ($tx) { Ringback::Test::Answer->new($tx) });
+}
+
+sub api_request ($self, $method, $path, $key, $body = undef, $headers = {}) {
+	$self->note_secrets($body) if ref $body;
+	return ($method, $path, {
+		defined $key ? (Authorization => "Bearer $key") : (),
+		defined $body ? ('Content-Type' => 'application/json') : (),
+		%$headers,
+	}, ref $body ? encode_json($body) : $body // '');
 }
 
 # --- looking inside -------------------------------------------------------
@@ -307,13 +353,15 @@ sub pids ($self, $name) {
 	return map { /^\Q$name\E (\d+)/ ? $1 : () } split /\n/, $out;
 }
 
-# Waits until something is true; what it was is returned.
+# Waits until something is true; what it was is returned. Requests that
+# api_p() began go on meanwhile.
 sub wait_for ($self, $what, $condition, $seconds = 20) {
 	my $end = time + $seconds;
 	while (time < $end) {
 		my $value = $condition->();
 		return $value if $value;
-		sleep 0.05;
+		Mojo::IOLoop->timer(0.05 => sub ($loop) { $loop->stop });
+		Mojo::IOLoop->start;
 	}
 	fail "waited $seconds s for $what";
 	return;
@@ -331,7 +379,7 @@ sub due_recording ($self, %more) {
 # --- the end of the story -------------------------------------------------
 
 sub done ($self) {
-	$_->stop for values %{ $self->{fakes} };
+	$_->stop for values %{ $self->{fakes} }, $self->{carrier} // ();
 	my $open = eval { $self->sql(q{select count(*) from pg_stat_activity
 		where state like 'idle in transaction%'}) };
 	is $open // 0, 0, 'hygiene: no transaction left open';
@@ -385,7 +433,7 @@ sub remove ($self) {
 sub DESTROY ($self) {
 	return if $$ != $self->{pid} || $self->{removed};
 	local $?;
-	$_->stop for values %{ $self->{fakes} };
+	$_->stop for values %{ $self->{fakes} }, $self->{carrier} // ();
 	$self->quickstart('down');
 	if ($ENV{RINGBACK_KEEP}) {
 		$self->{removed} = 1;

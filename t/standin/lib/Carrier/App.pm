@@ -26,7 +26,9 @@ my @CONTROL = (
 	[POST   => 'numbers',    \&_number],
 	[POST   => 'faults',     \&_fault_add],
 	[GET    => 'faults',     sub ($self, $) { {faults => $self->faults} }],
-	[DELETE => 'faults',     sub ($self, $) { $self->faults([]); {} }],
+	[DELETE => 'faults',     sub ($self, $) {
+		$_->{hold} = 0 for $self->faults->@*;
+		$self->faults([]); {} }],
 	[GET    => 'journal',    sub ($self, $) {
 		{requests => $self->carrier->store->journal} }],
 	[DELETE => 'journal',    sub ($self, $) {
@@ -93,8 +95,15 @@ sub _rest ($self, $c) {
 		    if !$answer || $fault && $fault->{drop};
 		_render($c, $request, $answer);
 	};
-	return $finish->() if !$fault || !$fault->{delay_ms};
+	return $finish->() if !$fault;
+	return _when_released($fault, $finish) if $fault->{hold};
+	return $finish->() if !$fault->{delay_ms};
 	Mojo::IOLoop->timer($fault->{delay_ms} / 1000, $finish);
+}
+
+sub _when_released ($fault, $finish) {
+	return $finish->() if !$fault->{hold};
+	Mojo::IOLoop->timer(0.02, sub { _when_released($fault, $finish) });
 }
 
 sub _params ($req) {
@@ -179,9 +188,10 @@ sub _error ($c, $code, $about) {
 
 # --- failures a test asks for
 
-# {match, times, status, body, headers, delay_ms, drop, before, process}:
+# {match, times, status, body, headers, delay_ms, hold, drop, before, process}:
 # a scripted status replaces the work, unless process is set; drop closes the
-# connection after it, before ahead of it; delay_ms holds the answer back.
+# connection after it, before ahead of it; delay_ms holds the answer back, as
+# hold does until the faults are cleared.
 sub _fault_add ($self, $ask) {
 	die "match is required\n" if !length($ask->{match} // '');
 	eval { qr/$ask->{match}/ } or die "match: $@";
