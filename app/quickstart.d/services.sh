@@ -26,9 +26,9 @@ our_pids() {
 		done
 		{ grep -lxE 'nginx|postgres' "${procs[@]/%//comm}" || :; } |
 		    while read -r file; do
-			case $(readlink "${file%/*}/cwd") in
-			"$dir/run" | "$dir/pg")	echo "$file" ;;
-			esac
+			[ "${file%/*}/cwd" -ef "$dir/run" ] ||
+			    [ "${file%/*}/cwd" -ef "$dir/pg" ] || continue
+			echo "$file"
 		done
 	} 2>/dev/null | cut -d/ -f3 | sort -un
 }
