@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+/* job: one recording in the hands of this sweep. Every function below that
+ * ends the job frees it: the caller returns at once. */
+#ifndef APP_JOB_H
+#define APP_JOB_H
+
+#include "domain/account.h"
+#include "format/audio.h"
+#include "format/json.h"
+#include "sweep.h"
+#include "verdict.h"
+
+struct job {
+	struct job	*next;
+	struct sweep	*s;
+	struct mem	*m;
+	struct claim	 c;
+	struct account	 account;
+	long		 started_ms;
+	/* transcription */
+	const struct buf *media;
+	struct audio	 audio;
+	struct audio_part part;
+	size_t		 offset, part_bytes;
+	struct buf	*text;
+	cJSON		*segments;
+	const char	*language;
+	bool		 heard;
+	/* analysis */
+	const char	*transcript;
+	int		 asks;
+	bool		 plain;
+	const char	*paid;		/* open row of the ledger */
+};
+
+/* --- lifecycle, job.c --- */
+
+/* Ends the job: a line for the log, why NULL when there is nothing wrong. */
+void	 job_finish(struct job *, const char *how, const char *why);
+/* Ends the job: not stored (ok false), or another sweep has it now. */
+void	 job_dropped(struct job *, bool ok, const struct err *);
+/* Ends the job: the recording comes back later, or never (HOPELESS). */
+void	 job_set_back(struct job *, enum outcome, double wait_s,
+	    const char *why);
+/* False: the answer is not good, and the job has ended. */
+bool	 job_is_good(struct job *, const struct fetch_answer *, enum service);
+/* A paid answer must not be lost to a database that is restarting: waits a
+ * second and says whether to try storing it again. */
+bool	 job_keep_trying(struct job *, int *tries, const struct err *);
+/* The ledger around a paid request. False: not written, the job has ended. */
+bool	 job_paid_open(struct job *, const char *step);
+void	 job_paid_close(struct job *, const struct fetch_answer *,
+	    double seconds);
+
+/* --- work, steps.c --- */
+
+void	 job_fetch_media(struct job *);
+void	 job_analyse(struct job *);
+/* Ends the job with an analysis, or with why there is none. */
+void	 job_keep_analysis(struct job *, const char *analysis,
+	    const char *model, const char *why);
+
+#endif
