@@ -56,13 +56,24 @@ replay_spooled(struct sweep *s, struct mem *m, const char *name,
 	return take_in(s, m, &ev, e);
 }
 
+/* Something for a person to put right; it holds up nothing else. */
+static void
+trouble(struct sweep *s, const char *what, const char *name,
+    const struct err *e)
+{
+	log_error(what, "file=%s why=%s", log_quote(name), log_quote(e->text));
+	s->failed++;
+}
+
 static bool
 replay_spool(struct sweep *s, struct mem *m, struct err *e)
 {
 	char **names;
 
-	if (!spool_list(m, s->cfg->spool_dir, &names, e))
-		return false;
+	if (!spool_list(m, s->cfg->spool_dir, &names, e)) {
+		trouble(s, "spool not read", s->cfg->spool_dir, e);
+		return true;
+	}
 	for (; *names != NULL; names++) {
 		struct mem	*own = mem_new();
 		bool		 ok = replay_spooled(s, own, *names, e);
@@ -72,12 +83,13 @@ replay_spool(struct sweep *s, struct mem *m, struct err *e)
 			spool_done(s->cfg->spool_dir, *names);
 			s->replayed++;
 		} else if (e->kind == ERR_INPUT) {
-			log_error("spooled event set aside in bad/",
-			    "file=%s why=%s", *names, log_quote(e->text));
+			trouble(s, "spooled event set aside in bad/", *names,
+			    e);
 			spool_bad(s->cfg->spool_dir, *names);
-			s->failed++;
-		} else {
+		} else if (e->kind == ERR_DOWN) {
 			return false;
+		} else {
+			trouble(s, "spooled event not replayed", *names, e);
 		}
 	}
 	return true;
@@ -139,11 +151,9 @@ set_aside(struct sweep *s, struct mem *m, const char *name,
 {
 	const char *dir = s->cfg->fallback_dir;
 
-	log_error("request kept by nginx refused", "file=%s why=%s", name,
-	    log_quote(e->text));
+	trouble(s, "request kept by nginx refused", name, e);
 	(void)rename(mem_printf(m, "%s/%s", dir, name),
 	    mem_printf(m, "%s/.refused-%s", dir, name));
-	s->failed++;
 }
 
 static bool
@@ -152,29 +162,31 @@ replay_fallback(struct sweep *s, struct mem *m, struct err *e)
 	char		**names;
 	struct stat	  st;
 
-	if (!spool_names(m, s->cfg->fallback_dir, &names, e))
-		return false;
+	if (!spool_names(m, s->cfg->fallback_dir, &names, e)) {
+		trouble(s, "fallback not read", s->cfg->fallback_dir, e);
+		return true;
+	}
 	for (; *names != NULL; names++) {
 		struct mem	*own = mem_new();
 		const char	*path = mem_printf(own, "%s/%s",
 				    s->cfg->fallback_dir, *names);
-		bool		 ok = true;
+		bool		 down = false;
 
-		if (stat(path, &st) == 0 &&
-		    st.st_mtime + SETTLED_S <= time(NULL)) {
-			ok = replay_kept(s, own, path, &st, e);
-			if (ok) {
-				(void)unlink(path);
-				s->replayed++;
-			} else if (e->kind == ERR_INPUT ||
-			    e->kind == ERR_FORBIDDEN ||
-			    e->kind == ERR_TOO_LARGE) {
-				set_aside(s, own, *names, e);
-				ok = true;
-			}
+		if (lstat(path, &st) != 0 ||
+		    st.st_mtime + SETTLED_S > time(NULL)) {
+			;	/* the next pass will see */
+		} else if (replay_kept(s, own, path, &st, e)) {
+			(void)unlink(path);
+			s->replayed++;
+		} else if (e->kind == ERR_INPUT || e->kind == ERR_FORBIDDEN ||
+		    e->kind == ERR_TOO_LARGE) {
+			set_aside(s, own, *names, e);
+		} else if (!(down = e->kind == ERR_DOWN)) {
+			trouble(s, "request kept by nginx not replayed",
+			    *names, e);
 		}
 		mem_free(own);
-		if (!ok)
+		if (down)
 			return false;
 	}
 	return true;
@@ -183,15 +195,18 @@ replay_fallback(struct sweep *s, struct mem *m, struct err *e)
 bool
 replay_all(struct sweep *s, struct err *e)
 {
-	struct mem	*m = mem_new();
-	int		 lock = spool_lock(s->cfg->spool_dir);
-	bool		 ok = true;
+	struct mem	*m;
+	int		 lock;
+	bool		 ok;
 
-	/* Another sweep on this machine is at it: fine. */
-	if (lock >= 0) {
-		ok = replay_spool(s, m, e) && replay_fallback(s, m, e);
+	if (!spool_lock(s->cfg->spool_dir, &lock, e))
+		trouble(s, "spool not locked", s->cfg->spool_dir, e);
+	else if (lock < 0)
+		return true;	/* another sweep on this machine is at it */
+	m = mem_new();
+	ok = replay_spool(s, m, e) && replay_fallback(s, m, e);
+	if (lock >= 0)
 		(void)close(lock);
-	}
 	mem_free(m);
 	return ok;
 }

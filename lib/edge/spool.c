@@ -161,12 +161,15 @@ bool
 spool_read_file(struct mem *m, const char *path, size_t cap, char **out,
     size_t *bytes, struct err *e)
 {
-	int		 fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int		 fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW |
+			    O_NONBLOCK);	/* it may be a pipe */
 	struct stat	 st;
 	size_t		 n = 0;
 	ssize_t		 k = 0;
 	bool		 ok = false;
 
+	if (fd < 0 && errno == ELOOP)
+		return err_set(e, ERR_INPUT, "%s: a link", path);
 	if (fd < 0)
 		return err_sys(e, "open %s", path);
 	if (fstat(fd, &st) != 0) {
@@ -245,20 +248,24 @@ spool_bad(const char *dir, const char *name)
 	mem_free(m);
 }
 
-int
-spool_lock(const char *dir)
+bool
+spool_lock(const char *dir, int *fd, struct err *e)
 {
 	struct mem	*m = mem_new();
-	struct err	 e;
-	int		 fd = -1;
+	const char	*path = mem_printf(m, "%s/lock", dir);
+	bool		 ok = make_dirs(m, dir, e);
 
-	if (make_dirs(m, dir, &e))
-		fd = open(mem_printf(m, "%s/lock", dir),
-		    O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		(void)close(fd);
-		fd = -1;
+	*fd = -1;
+	if (ok) {
+		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		ok = *fd >= 0 || err_sys(e, "spool: open %s", path);
+	}
+	if (ok && flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+		ok = errno == EWOULDBLOCK || err_sys(e, "spool: lock %s",
+		    path);
+		(void)close(*fd);
+		*fd = -1;
 	}
 	mem_free(m);
-	return fd;
+	return ok;
 }

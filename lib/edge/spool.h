@@ -40,9 +40,9 @@ MUST_CHECK bool	 spool_get(struct mem *, const char *dir, const char *name,
 void		 spool_done(const char *dir, const char *name);
 void		 spool_bad(const char *dir, const char *name);
 
-/* One replay at a time on this machine: a descriptor that holds the lock, or
- * -1 when another has it. close() lets go. */
-int		 spool_lock(const char *dir);
+/* One replay at a time on this machine: *fd holds the lock until close(), or
+ * is -1 when another has it. */
+MUST_CHECK bool	 spool_lock(const char *dir, int *fd, struct err *);
 
 /* A whole file, at most cap bytes. */
 MUST_CHECK bool	 spool_read_file(struct mem *, const char *path, size_t cap,
