@@ -140,6 +140,19 @@ apply_schema() {
 	done
 }
 
+# What an administrator's first request needs.
+make_admin_key() {
+	[ -x "$bindir/ringback-admin" ] || return 0
+	[ ! -e "$dir/admin.key" ] || return 0
+	admin -f "$dir/.env" key add --name quickstart \
+	    >"$dir/admin.key.new" 2>"$dir/log/admin.log" || {
+		cat "$dir/log/admin.log" >&2
+		die "no administrator's key could be made"
+	}
+	mv "$dir/admin.key.new" "$dir/admin.key"
+	give_to_owner "$dir/admin.key"
+}
+
 start_carrier() {
 	start carrier "$top/t/standin/carrier" --env "$dir/.env" \
 	    --listen "127.0.0.1:${state[carrier]}" --state "$dir/carrier" \
@@ -353,6 +366,7 @@ bring_up() {
 	ensure postgres
 	! service_wanted postgres || make_database
 	apply_schema
+	make_admin_key
 	ensure worker-hooks
 	ensure worker-api
 	ensure nginx

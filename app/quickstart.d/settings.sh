@@ -31,7 +31,7 @@ make_dir() {
 purge_dir() {
 	local name
 	cd "$dir" || exit
-	rm -rf -- .env .env.new admin.key .state .state.new .lock \
+	rm -rf -- .env .env.new .defaults admin.key .state .state.new .lock \
 	    "${our_places[@]}"
 	cd /
 	rmdir -- "$dir" 2>/dev/null ||
@@ -120,7 +120,7 @@ env_line() {
 
 # Nothing is replaced by settings that the programs would refuse.
 write_env() {
-	local name more
+	local name
 	{
 		echo "# Settings in force; ringback(5) says what they mean."
 		echo "# Change one and run app/quickstart up --dir $dir again."
@@ -130,8 +130,8 @@ write_env() {
 	} >"$dir/.env.new"
 	chmod 600 "$dir/.env.new"
 	check_settings "$dir/.env.new"
-	more=$(defaults "$dir/.env.new")
-	printf '%s\n' "$more" >>"$dir/.env.new"
+	defaults "$dir/.env.new" >"$dir/.defaults"
+	cat "$dir/.defaults" >>"$dir/.env.new"
 	give_to_owner "$dir/.env.new"
 	replace "$dir/.env"
 }
@@ -152,13 +152,17 @@ check_settings() {
 	done
 }
 
-# What FILE does not say, as comments.
+# What FILE does not say, as it is in force all the same.
 defaults() {
 	local line
 	[ -x "$bindir/ringback-admin" ] || return 0
 	echo "# Everything else is as it comes:"
 	admin -f "$1" config | while IFS= read -r line; do
-		[ -n "${setting[${line%%=*}]+set}" ] || echo "#$line"
+		case ${setting[${line%%=*}]+set}${line#*=} in
+		set* | '(set)')	;;
+		'')	echo "#$line" ;;
+		*)	env_line "${line%%=*}" "${line#*=}" ;;
+		esac
 	done
 }
 
@@ -182,6 +186,7 @@ choose() {
 	if [ -e "$dir/.env" ]; then
 		read_env "$dir/.env" given
 		forget_own
+		forget_defaults
 	fi
 	[ -z "$env_file" ] || read_env "$env_file" given
 	[ "$demo_mode" = no ] || set_aside DATABASE_URL SPOOL_DIR FALLBACK_DIR
@@ -190,10 +195,13 @@ choose() {
 	schedule=${schedule:-${state[SCHEDULE]:-yes}}
 
 	[ -n "${given[DATABASE_URL]-}" ] || services+=(postgres)
-	[ -n "${given[TWILIO_API_BASE_URL]-}" ] || {
-		[ -n "${given[TWILIO_ACCOUNT_SID]-}" ] &&
-		    [ -n "${given[TWILIO_AUTH_TOKEN]-}" ]
-	} || services+=(carrier)
+	# For a script's `up` an account and a token are just what to sign with;
+	# in the demonstration's .env they are somebody's real ones.
+	[ "$demo_mode" = no ] || [ -n "${given[TWILIO_API_BASE_URL]-}" ] ||
+	    [ -z "${given[TWILIO_ACCOUNT_SID]-}" ] ||
+	    [ -z "${given[TWILIO_AUTH_TOKEN]-}" ] ||
+	    given[TWILIO_API_BASE_URL]=https://api.twilio.com
+	[ -n "${given[TWILIO_API_BASE_URL]-}" ] || services+=(carrier)
 	[ -n "${given[LLM_BASE_URL]-}${given[LLM_API_KEY]-}" ] || {
 		[ -n "${given[OPENAI_API_KEY]-}" ] &&
 		    [ -z "${given[OPENAI_BASE_URL]-}" ]
@@ -226,6 +234,18 @@ forget_own() {
 	done
 }
 
+# Nor is a default that we wrote out somebody's wish.
+forget_defaults() {
+	local name
+	local -A written=()
+	[ -e "$dir/.defaults" ] || return 0
+	read_env "$dir/.defaults" written
+	for name in "${!written[@]}"; do
+		[ "${given[$name]-}" != "${written[$name]}" ] ||
+		    unset "given[$name]"
+	done
+}
+
 service_wanted() {
 	[[ " ${state[SERVICES]-} " = *" $1 "* ]]
 }
@@ -254,9 +274,13 @@ make_settings() {
 	own METRICS_FILE "$dir/run/metrics"
 	if service_wanted carrier; then
 		own TWILIO_API_BASE_URL "http://127.0.0.1:${state[carrier]}"
+	fi
+	case ${setting[TWILIO_API_BASE_URL]-${given[TWILIO_API_BASE_URL]-}} in
+	http://*)	# on this machine, so any number will do
 		own TWILIO_PHONE_NUMBER +18454090692
 		own TWILIO_PHONE_NUMBER_SID PN8d691d0762f6c7ffbdf3ca4269aa2b91
-	fi
+		;;
+	esac
 	if service_wanted speech; then
 		own OPENAI_BASE_URL "http://127.0.0.1:${state[speech]}/v1"
 		own TRANSCRIBE_MODEL base.en
