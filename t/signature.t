@@ -165,7 +165,7 @@ subtest 'a subaccount signs with its own token, and only with that' => sub {
 		is $t->post_signed('/api/twilio/voice', { $t->call(
 			AccountSid => $sid) }, token => $_)->status, 403,
 			"AccountSid '$sid' signed with '$_'"
-			for '', $SUB_TOKEN;
+			for '', $SUB_TOKEN, $Ringback::Test::TOKEN;
 	}
 };
 
