@@ -5,7 +5,6 @@
  * never sent again. */
 #include "app.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,53 +17,14 @@
 #include "domain/archive.h"
 #include "domain/outbox.h"
 #include "domain/twilio.h"
-#include "format/codes.h"
 #include "input.h"
+#include "outcome.h"
 
 #include "base/banned.h"
 
 #define MAX_INLINE	4000	/* characters of the Twiml parameter (32018) */
 #define PATIENCE_MS	5000	/* for 429s, before the last try may start */
 #define MAX_PAUSE_MS	3000
-
-/* What stands against a send, in words. */
-static const struct {
-	const char	*rule;
-	enum err_kind	 kind;
-	long		 retry_s;
-	const char	*sentence;
-} rules[] = {
-	{ "country_not_allowed", ERR_FORBIDDEN, 0, "calls and texts to this "
-	    "country are not allowed (SEND_COUNTRIES)" },
-	{ "opted_out", ERR_FORBIDDEN, 0, "the recipient has opted out of "
-	    "texts from this sender (STOP)" },
-	{ "quiet_hours", ERR_FORBIDDEN, 0, "nothing is sent during the quiet "
-	    "hours (SEND_QUIET_HOURS)" },
-	{ "daily_ceiling", ERR_LIMIT, 3600, "the ceiling for all sends of "
-	    "today is reached (SEND_PER_DAY)" },
-	{ "key_rate", ERR_LIMIT, 60, "this key has sent its share for this "
-	    "minute (SEND_PER_KEY_MINUTE)" },
-	{ "recipient_rate", ERR_LIMIT, 3600, "this number has had its share "
-	    "for this hour (SEND_PER_RECIPIENT_HOUR)" },
-	{ "mismatch", ERR_UNPROCESSABLE, 0, "this Idempotency-Key was used "
-	    "for another request" },
-};
-
-static bool
-against(const char *rule, struct err *e)
-{
-	size_t i = 0;
-
-	while (strcmp(rules[i].rule, rule) != 0)
-		if (++i == sizeof(rules) / sizeof(rules[0]))
-			return err_set(e, ERR_SYSTEM, "unknown rule %s", rule);
-	err_field(e, rules[i].kind, strcmp(rule, "mismatch") == 0 ?
-	    "idempotency_key_reused" : rule,
-	    strcmp(rule, "mismatch") == 0 ? "Idempotency-Key" : "to", "%s",
-	    rules[i].sentence);
-	e->retry_after_s = rules[i].retry_s;
-	return false;
-}
 
 static bool
 is_country_allowed(const struct cfg *cfg, const char *to)
@@ -156,60 +116,6 @@ ask_twilio(struct app *app, struct request *q, enum outbox_kind kind,
 	}
 }
 
-/* What the answer proves. False with err: a failure that our client is told;
- * res then says failed. */
-static bool
-conclude(struct request *q, const struct fetch_answer *a,
-    struct outbox_result *res, struct err *e)
-{
-	const char	*text;
-	cJSON		*o = NULL;
-	struct err	 ignored;
-
-	*res = (struct outbox_result){ .state = "unknown", .status = 202 };
-	if (!json_parse_trusted(&o, q->m, a->body->s, a->body->len, &ignored))
-		o = NULL;
-	if (a->status >= 200 && a->status < 300 && o != NULL &&
-	    json_text(o, "sid") != NULL) {
-		res->state = "sent";
-		res->status = 201;
-		res->sid = json_text(o, "sid");
-		res->twilio_status = json_text(o, "status");
-		return true;
-	}
-	if ((a->status == 0 && a->sent) || a->status >= 500 ||
-	    (a->status >= 200 && a->status < 400))
-		return true;
-	res->state = "failed";
-	res->error_code = lround(json_number(o, "code", 0));
-	text = codes_sentence(res->error_code);
-	res->error = text != NULL ? text : json_text(o, "message");
-	if (a->status == 0) {
-		res->error = "Twilio cannot be reached; nothing was sent";
-		err_field(e, ERR_DOWN, "twilio_unreachable", "", "%s",
-		    res->error);
-	} else if (a->status == 401 || a->status == 403) {
-		res->error = "Twilio did not accept our credentials";
-		err_field(e, ERR_DOWN, "twilio_credentials", "", "%s",
-		    res->error);
-	} else if (a->status == 429) {
-		res->error = "Twilio is asked too often; nothing was sent";
-		err_field(e, ERR_LIMIT, "twilio_busy", "", "%s", res->error);
-		e->retry_after_s = a->retry_after_s > 0 ? a->retry_after_s : 1;
-	} else if (res->error_code == 21610) {
-		(void)against("opted_out", e);
-	} else {
-		err_field(e, ERR_UNPROCESSABLE, mem_printf(q->m, "twilio_%ld",
-		    res->error_code), res->error_code == 21211 ||
-		    res->error_code == 21217 ? "to" : "", "%s",
-		    res->error != NULL ? res->error :
-		    "Twilio refused the request");
-	}
-	res->status = err_http(e->kind);
-	res->response = answer_error_body(q, e);
-	return false;
-}
-
 /* What was answered to this Idempotency-Key before, or how it stands now. */
 static bool
 replay(struct app *app, struct request *q, struct http_response *r,
@@ -239,7 +145,7 @@ answer_dry_run(struct request *q, struct http_response *r, const char *word)
 	json_add_bool(o, "wouldSend", ok);
 	json_add_text(o, "rule", ok ? NULL : word);
 	if (!ok) {
-		(void)against(word, &why);
+		(void)outcome_against(word, &why);
 		json_add_text(o, "reason", why.text);
 	}
 	r->status = 200;
@@ -278,10 +184,10 @@ deliver(struct app *app, struct request *q, struct http_response *r,
 		return replay(app, q, r, s, &v);
 	if (strcmp(v.word, "go") != 0) {
 		metric_add(METRIC_SEND_STOPPED, 1);
-		return against(v.word, e);
+		return outcome_against(v.word, e);
 	}
 	ask_twilio(app, q, s->kind, form->s, &a);
-	ok = conclude(q, &a, &res, e);
+	ok = outcome_conclude(q, &a, &res, e);
 	q->sid = res.sid;
 	metric_add(!ok ? METRIC_SEND_FAILED : res.sid != NULL ? METRIC_SENT :
 	    METRIC_SEND_UNKNOWN, 1);
@@ -414,6 +320,9 @@ build_text(struct app *app, struct request *q, const struct outbox_send *s,
 	fetch_encode(form, "To", s->recipient);
 	fetch_encode(form, text_starts(s->sender, "MG") ?
 	    "MessagingServiceSid" : "From", s->sender);
+	if (input_text(q, "messagingServiceSid") != NULL &&
+	    input_text(q, "from") != NULL)
+		fetch_encode(form, "From", input_text(q, "from"));
 	if (s->body != NULL)
 		fetch_encode(form, "Body", s->body);
 	cJSON_ArrayForEach(url, input_list(q, "mediaUrl"))
@@ -437,6 +346,9 @@ sms_send(struct app *app, struct request *q, struct http_response *r,
 		s.sender = service;
 	if (s.sender == NULL)
 		return no_sender(e);
+	if (input_list(q, "mediaUrl") != NULL)
+		json_add(s.request, "mediaUrl", cJSON_Duplicate(
+		    input_list(q, "mediaUrl"), true));
 	s.body = input_text(q, "body");
 	if (s.body == NULL && input_list(q, "mediaUrl") == NULL)
 		return err_field(e, ERR_INPUT, "missing_field", "body",

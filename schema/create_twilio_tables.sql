@@ -688,8 +688,8 @@ BEGIN
 				INSERT INTO twilio_sms (id, account_sid,
 					from_number, messaging_service_sid,
 					to_number, body, direction, status,
-					num_segments, user_id, metadata,
-					request)
+					num_segments, num_media, media,
+					user_id, metadata, request)
 				VALUES (row_id, p->>'account',
 					CASE WHEN p->>'sender' LIKE '+%'
 						THEN p->>'sender' END,
@@ -697,6 +697,12 @@ BEGIN
 						THEN p->>'sender' END,
 					p->>'recipient', p->>'body',
 					'outbound-api', 'unknown', NULL,
+					jsonb_array_length(
+						p->'request'->'mediaUrl'),
+					(SELECT jsonb_agg(jsonb_build_object(
+						'url', u))
+					   FROM jsonb_array_elements(
+						p->'request'->'mediaUrl') u),
 					p->>'user', p->'metadata',
 					p->'request');
 			END IF;

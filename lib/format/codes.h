@@ -4,6 +4,9 @@
 #ifndef FORMAT_CODES_H
 #define FORMAT_CODES_H
 
-const char	*codes_sentence(long code);	/* NULL when not in the table */
+/* Both NULL when the code is not in the table. */
+const char	*codes_sentence(long code);
+/* The field of our API (params.def) that is to blame, NULL if it is not one. */
+const char	*codes_field(long code);
 
 #endif

@@ -77,14 +77,20 @@ sub control ($self, $method, $what, $ask = undef) {
 	return $res->json;
 }
 
-# REST requests that came in, oldest first.
+# REST requests that came in since the last mark(), oldest first.
 sub requests ($self, $like = qr/./) {
-	return grep { "$_->{method} $_->{path}" =~ $like }
+	return grep { $_->{n} > ($self->{mark} // 0)
+		&& "$_->{method} $_->{path}" =~ $like }
 		@{ $self->control(GET => 'journal')->{requests} };
 }
 
-sub forget ($self) { return $self->control(DELETE => 'journal') }
+sub mark ($self) {
+	my $all = $self->control(GET => 'journal')->{requests};
+	$self->{mark} = @$all ? $all->[-1]{n} : 0;
+	return $self;
+}
 
+# Of all requests, marked or not.
 sub violations ($self) {
 	return @{ $self->control(GET => 'violations')->{violations} };
 }

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: ISC */
+/* outcome: the words and statuses for what did not go out. */
+#include "outcome.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "format/codes.h"
+#include "format/json.h"
+
+#include "base/banned.h"
+
+/* What stands against a send, in words. */
+static const struct {
+	const char	*rule, *field;
+	enum err_kind	 kind;
+	long		 retry_s;
+	const char	*sentence;
+} rules[] = {
+	{ "country_not_allowed", "to", ERR_FORBIDDEN, 0, "calls and texts to "
+	    "this country are not allowed (SEND_COUNTRIES)" },
+	{ "opted_out", "to", ERR_FORBIDDEN, 0, "the recipient has opted out "
+	    "of texts from this sender (STOP)" },
+	{ "quiet_hours", "", ERR_FORBIDDEN, 0, "nothing is sent during the "
+	    "quiet hours (SEND_QUIET_HOURS)" },
+	{ "daily_ceiling", "", ERR_LIMIT, 3600, "the ceiling for all sends of "
+	    "today is reached (SEND_PER_DAY)" },
+	{ "key_rate", "", ERR_LIMIT, 60, "this key has sent its share for "
+	    "this minute (SEND_PER_KEY_MINUTE)" },
+	{ "recipient_rate", "to", ERR_LIMIT, 3600, "this number has had its "
+	    "share for this hour (SEND_PER_RECIPIENT_HOUR)" },
+	{ "mismatch", "Idempotency-Key", ERR_UNPROCESSABLE, 0, "this "
+	    "Idempotency-Key was used for another request" },
+};
+
+bool
+outcome_against(const char *rule, struct err *e)
+{
+	size_t i = 0;
+
+	while (strcmp(rules[i].rule, rule) != 0)
+		if (++i == sizeof(rules) / sizeof(rules[0]))
+			return err_set(e, ERR_SYSTEM, "unknown rule %s", rule);
+	err_field(e, rules[i].kind, strcmp(rule, "mismatch") == 0 ?
+	    "idempotency_key_reused" : rule, rules[i].field, "%s",
+	    rules[i].sentence);
+	e->retry_after_s = rules[i].retry_s;
+	return false;
+}
+
+/* Twilio quotes the number; our log and our tables' readers are not told. */
+static const char *
+without_numbers(struct mem *m, const char *text)
+{
+	char	*out = mem_dup(m, text), *p = out;
+	size_t	 n;
+
+	for (; *text != '\0'; text += n) {
+		n = strspn(text, "0123456789");
+		if (n > 6) {
+			*p++ = '*';
+		} else {
+			n = n == 0 ? 1 : n;
+			memcpy(p, text, n);
+			p += n;
+		}
+	}
+	*p = '\0';
+	return out;
+}
+
+/* Twilio said no: in which of our words. */
+static void
+refused(struct mem *m, long status, long code, const char *message,
+    struct err *e)
+{
+	const char *sentence = codes_sentence(code);
+	const char *field = codes_field(code);
+
+	if (sentence == NULL)
+		sentence = message == NULL ? "Twilio refused the request." :
+		    without_numbers(m, message);
+	if (status == 429)
+		err_field(e, ERR_LIMIT, "twilio_busy", "",
+		    "Twilio is asked too often; nothing was sent");
+	else if (status == 401 || (status == 403 && code < 21000))
+		err_field(e, ERR_DOWN, "twilio_credentials", "",
+		    "Twilio did not accept our credentials");
+	else if (code == 21610)
+		(void)outcome_against("opted_out", e);
+	else
+		err_field(e, ERR_UNPROCESSABLE, code == 0 ? "twilio_refused" :
+		    mem_printf(m, "twilio_%ld", code), field == NULL ? "" :
+		    field, "%s", sentence);
+}
+
+bool
+outcome_conclude(struct request *q, const struct fetch_answer *a,
+    struct outbox_result *res, struct err *e)
+{
+	cJSON		*o = NULL;
+	struct err	 ignored;
+
+	*res = (struct outbox_result){ .state = "unknown", .status = 202 };
+	if (!json_parse_trusted(&o, q->m, a->body->s, a->body->len, &ignored))
+		o = NULL;
+	if (a->status >= 200 && a->status < 300 && o != NULL &&
+	    json_text(o, "sid") != NULL) {
+		res->state = "sent";
+		res->status = 201;
+		res->sid = json_text(o, "sid");
+		res->twilio_status = json_text(o, "status");
+		return true;
+	}
+	if ((a->status == 0 && a->sent) || a->status >= 500 ||
+	    (a->status >= 200 && a->status < 400))
+		return true;
+	res->state = "failed";
+	res->error_code = lround(json_number(o, "code", 0));
+	if (a->status == 0)
+		err_field(e, ERR_DOWN, "twilio_unreachable", "",
+		    "Twilio cannot be reached; nothing was sent");
+	else
+		refused(q->m, a->status, res->error_code,
+		    json_text(o, "message"), e);
+	if (e->kind == ERR_LIMIT)
+		e->retry_after_s = a->retry_after_s > 0 ? a->retry_after_s : 1;
+	res->error = mem_dup(q->m, e->text);
+	res->status = err_http(e->kind);
+	res->response = answer_error_body(q, e);
+	return false;
+}
