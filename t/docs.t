@@ -64,7 +64,8 @@ subtest README => sub {
 	is_deeply [grep { !$there{+basename $_} && !-d basename $_ }
 	    $readme =~ m{(?:/usr/local|\$PWD)/([\w./@-]+)}g], [],
 	    'what it says is installed is in the tree';
-	is_deeply [grep { !-e } $readme =~ m{(?<![\w/.])((?:app|t)/[a-z]\w*)}g], [],
+	is_deeply [grep { !-e }
+	    $readme =~ m{(?<![\w/.])((?:app|t)/[a-z]\w*(?:\.\w+)?)}g], [],
 	    'what it runs from the tree is there';
 };
 
