@@ -207,11 +207,13 @@ connect_now(struct db *db, struct err *e)
 		    "within a second");
 	if (!dial(db, e))
 		return false;
+	/* The server gives up a little before we do: then it says so, and the
+	 * connection is as good as before. */
 	(void)snprintf(settings, sizeof(settings),
 	    "SET statement_timeout = %ld; SET lock_timeout = %ld; "
 	    "SET idle_in_transaction_session_timeout = 5000; "
 	    "SET timezone = 'UTC'; SET client_min_messages = warning; "
-	    "SET plan_cache_mode = %s", db->o.timeout_ms,
+	    "SET plan_cache_mode = %s", db->o.timeout_ms * 9 / 10,
 	    db->o.timeout_ms / 2, db->o.plan_each_time ?
 	    "force_custom_plan" : "auto");
 	if (!command(db, settings, e))
@@ -229,7 +231,8 @@ connect_now(struct db *db, struct err *e)
 }
 
 /* A connection that the server closed since the last use is readable now:
- * seen here, before anything is sent, it costs nobody an event. */
+ * seen here, before anything is sent, it costs nobody an event. The server's
+ * last words come first, and only behind them the end. */
 static bool
 is_alive(struct db *db)
 {
@@ -238,9 +241,11 @@ is_alive(struct db *db)
 	if (db->conn == NULL)
 		return false;
 	p = (struct pollfd){ .fd = PQsocket(db->conn), .events = POLLIN };
-	if (poll(&p, 1, 0) == 0)
-		return true;
-	return PQconsumeInput(db->conn) && PQstatus(db->conn) == CONNECTION_OK;
+	while (poll(&p, 1, 0) > 0)
+		if (!PQconsumeInput(db->conn) ||
+		    PQstatus(db->conn) != CONNECTION_OK)
+			return false;
+	return true;
 }
 
 static bool
