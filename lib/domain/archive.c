@@ -32,10 +32,16 @@ archive_page(struct store *s, struct mem *m, enum archive_kind kind,
     const struct archive_query *q, struct buf *out, const char **next,
     struct err *e)
 {
-	static const enum sql_statement statements[2][2] = {
-		{ SQL_CALLS, SQL_CALLS_OF_NUMBER },
-		{ SQL_TEXTS, SQL_TEXTS_OF_NUMBER },
-	};
+	enum { OF_ALL, OF_USER, OF_NUMBER, SCOPES };
+	static const enum sql_statement plain[][SCOPES] = {
+		[ARCHIVE_CALL] = { SQL_CALLS, SQL_CALLS_OF_USER,
+		    SQL_CALLS_OF_NUMBER },
+		[ARCHIVE_SMS] = { SQL_TEXTS, SQL_TEXTS_OF_USER,
+		    SQL_TEXTS_OF_NUMBER },
+	}, heard[SCOPES] = { SQL_HEARD, SQL_HEARD_OF_USER,
+	    SQL_HEARD_OF_NUMBER };
+	const int	 scope = q->number != NULL ? OF_NUMBER :
+			    q->user_id != NULL ? OF_USER : OF_ALL;
 	const char	*micros = NULL, *id = NULL;
 	struct db_rows	*rows;
 	size_t		 count, last;
@@ -51,8 +57,8 @@ archive_page(struct store *s, struct mem *m, enum archive_kind kind,
 			db_text(q->number),
 		};
 
-		if (!sql_run(s, m, statements[kind][q->number != NULL],
-		    values, &rows, e))
+		if (!sql_run(s, m, kind == ARCHIVE_CALL && q->words != NULL ?
+		    heard[scope] : plain[kind][scope], values, &rows, e))
 			return false;
 	}
 	count = db_count(rows);
