@@ -1,23 +1,30 @@
 # SPDX-License-Identifier: ISC
-# Ringback::Trouble: what befalls the machine a test runs on. A database that
-# crashes, hangs and comes back; workers that are killed.
+# Ringback::Trouble: what befalls the machine a test runs on: a database that
+# crashes, hangs and comes back; workers that are killed; many webhooks at
+# once.
 package Ringback::Trouble;
 use v5.36;
 
 use Exporter qw(import);
+use Mojo::IOLoop;
+use Mojo::UserAgent;
+use Time::HiRes qw(sleep);
 
 use Ringback::Pass;
 use Ringback::Test;
 
 our @EXPORT_OK = qw(crash_database start_database freeze_database
-	thaw_database workers pool);
+	thaw_database workers pool post_many);
 
 # As after a power cut.
 sub crash_database ($t) {
-	my $pid = Ringback::Test::slurp($t->dir . '/run/postgres.pid');
+	my $pid = Ringback::Test::slurp($t->dir . '/run/postgres.pid') + 0;
 	kill 'QUIT', $pid;
-	$t->wait_for('the end of postgres', sub { return !kill 0, $pid });
-	return;
+	for (1 .. 400) {
+		return if !kill 0, $pid;
+		sleep 0.05;
+	}
+	die 'postgres does not end';
 }
 
 # Back again, without the rest of quickstart's up.
@@ -59,5 +66,36 @@ sub pool ($t, $name = 'hooks') {
 	return Ringback::Test::slurp($t->dir . "/run/worker-$name.pid") + 0;
 }
 sub workers ($t, $name = 'hooks') { return children(pool($t, $name)) }
+
+# Signed posts ([path, form], …), so many at a time, each on a connection of
+# its own as Twilio's are. after is told of each answer how many there have
+# been. Their statuses, in order.
+sub post_many ($t, $posts, $width, $after = sub ($count) {}) {
+	my $ua = Mojo::UserAgent->new(ca => $t->dir . '/tls/cert.pem',
+		max_connections => 0, request_timeout => 30,
+		inactivity_timeout => 30);
+	my ($next, $running, $count, @statuses) = (0, 0, 0);
+	my $post = sub ($again) {
+		return Mojo::IOLoop->stop if $next == @$posts && !$running;
+		return if $next == @$posts;
+		my $i = $next++;
+		my ($path, $form) = @{ $posts->[$i] };
+		$t->note_secrets($form);
+		$running++;
+		$ua->post($t->base . $path => { 'Content-Type' =>
+			'application/x-www-form-urlencoded',
+			'X-Twilio-Signature' => Ringback::Test::signature(
+			$t->base . $path, $form) }
+			=> Ringback::Test::encode($form) => sub ($ua, $tx) {
+			$statuses[$i] = $tx->res->code // 0;
+			$running--;
+			$after->(++$count);
+			$again->($again);
+		});
+	};
+	$post->($post) for 1 .. $width;
+	Mojo::IOLoop->start;
+	return @statuses;
+}
 
 1;
