@@ -85,6 +85,10 @@ subtest 'a worker told to stop answers the request in hand' => sub {
 	kill 'TERM', @before;
 	waitpid $child, 0;
 	is $?, 0, 'answered';
+	my ($by) = $t->log('worker-hooks') =~
+		/\[(\d+)\]: .*status=200 .*sid=\Q$text{MessageSid}\E/;
+	ok defined $by && grep({ $_ == $by } @before),
+		'by the one that had it';
 	$t->dbh->rollback;
 	$t->wait_for('other workers', sub {
 		my %old = map { $_ => 1 } @before;
