@@ -102,7 +102,10 @@ is_private(const struct sockaddr *sa)
 		memcpy(&v4, v6->s6_addr + 12, sizeof(v4));
 		return is_private_v4(ntohl(v4.s_addr));
 	}
-	return (v6->s6_addr[0] & 0xe0) != 0x20;	/* 2000::/3 is the public part */
+	/* 2000::/3 is the public part; 6to4 and Teredo in it wrap a v4. */
+	return (v6->s6_addr[0] & 0xe0) != 0x20 ||
+	    memcmp(v6->s6_addr, "\x20\x02", 2) == 0 ||
+	    memcmp(v6->s6_addr, "\x20\x01\0\0", 4) == 0;
 }
 
 /* Called with the resolved address, so a name that changes its mind between
