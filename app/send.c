@@ -245,10 +245,10 @@ no_sender(struct err *e)
 
 static const char *
 callback(const struct app *app, const struct request *q, const char *path,
-    const struct outbox_send *s)
+    const struct outbox_send *s, const char *retries)
 {
-	return mem_printf(q->m, "%s/api/twilio/%s?id=%s",
-	    app->cfg->webhook_base, path, s->row);
+	return mem_printf(q->m, "%s/api/twilio/%s?id=%s%s",
+	    app->cfg->webhook_base, path, s->row, retries);
 }
 
 static bool
@@ -270,15 +270,18 @@ build_call(struct app *app, struct request *q, const struct outbox_send *s,
 	if (twiml->len <= MAX_INLINE)
 		fetch_encode(form, "Twiml", twiml->s);
 	else
-		fetch_encode(form, "Url", callback(app, q, "outbound", s));
-	fetch_encode(form, "StatusCallback", callback(app, q, "status", s));
+		fetch_encode(form, "Url", callback(app, q, "outbound", s,
+		    TWILIO_ASK_AGAIN_LIVE));
+	fetch_encode(form, "StatusCallback", callback(app, q, "status", s,
+	    TWILIO_ASK_AGAIN));
 	for (size_t i = 0; i < 4; i++)
 		fetch_encode(form, "StatusCallbackEvent", events[i]);
 	if (input_bool(q, "record")) {
 		fetch_encode(form, "Record", "true");
 		fetch_encode(form, "RecordingChannels", "dual");
 		fetch_encode(form, "RecordingStatusCallback",
-		    callback(app, q, "recording-status", s));
+		    callback(app, q, "recording-status", s,
+		    TWILIO_ASK_AGAIN));
 		fetch_encode(form, "RecordingStatusCallbackEvent",
 		    "in-progress completed absent");
 	}
@@ -327,7 +330,8 @@ build_text(struct app *app, struct request *q, const struct outbox_send *s,
 		fetch_encode(form, "Body", s->body);
 	cJSON_ArrayForEach(url, input_list(q, "mediaUrl"))
 		fetch_encode(form, "MediaUrl", url->valuestring);
-	fetch_encode(form, "StatusCallback", callback(app, q, "status", s));
+	fetch_encode(form, "StatusCallback", callback(app, q, "status", s,
+	    TWILIO_ASK_AGAIN));
 	return buf_ok(form) || err_set(e, ERR_INPUT, "the text is too large");
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "domain/outbox.h"
+#include "domain/twilio.h"
 #include "format/json.h"
 
 #include "base/banned.h"
@@ -30,10 +31,11 @@ voice_incoming(struct app *app, struct request *q, struct http_response *r,
 {
 	const struct cfg	*cfg = app->cfg;
 	const struct twiml_record record = {
-		.action = mem_printf(q->m, "%s/api/twilio/recording",
-		    cfg->webhook_base),
+		.action = mem_printf(q->m, "%s/api/twilio/recording"
+		    TWILIO_ASK_AGAIN_LIVE, cfg->webhook_base),
 		.status_callback = mem_printf(q->m,
-		    "%s/api/twilio/recording-status", cfg->webhook_base),
+		    "%s/api/twilio/recording-status" TWILIO_ASK_AGAIN,
+		    cfg->webhook_base),
 		.status_events = "in-progress completed absent",
 		.max_length_s = cfg->voicemail_secs,
 		.timeout_s = cfg->silence_secs,

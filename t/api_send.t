@@ -101,12 +101,12 @@ subtest "the guide's call, as it is written there" => sub {
 	my $twiml = delete $asked->{Twiml};
 	is_deeply $asked, {
 		To => '+1234567890', From => $us,
-		StatusCallback => "$base/api/twilio/status?id=$call->{id}",
+		StatusCallback => "$base/api/twilio/status?id=$call->{id}#rc=5&rp=all",
 		StatusCallbackEvent => [qw(initiated ringing answered
 			completed)],
 		Record => 'true', RecordingChannels => 'dual',
 		RecordingStatusCallback =>
-			"$base/api/twilio/recording-status?id=$call->{id}",
+			"$base/api/twilio/recording-status?id=$call->{id}#rc=5&rp=all",
 		RecordingStatusCallbackEvent => 'in-progress completed absent',
 	}, 'Twilio is to record it, both sides';
 	is_deeply [ spoken($twiml) ], [ [ 'Say', { language => 'en-US' },
@@ -178,7 +178,7 @@ subtest "the guide's text, as it is written there" => sub {
 		'the message';
 	is_deeply $asked, { To => '+1234567890', From => $us,
 		Body => 'Hello from RepSpheres!', StatusCallback =>
-		"$base/api/twilio/status?id=$text->{id}" }, 'as Twilio gets it';
+		"$base/api/twilio/status?id=$text->{id}#rc=5&rp=all" }, 'as Twilio gets it';
 	$twilio->control(DELETE => 'hold');
 	$twilio->idle;
 	my $row = text_row($text->{id});
@@ -278,7 +278,7 @@ subtest 'a message too long to send along is fetched' => sub {
 	($call, $asked) = sent($CALL, { to => $them, message => $message });
 	ok !exists $asked->{Twiml}, 'one of ' . length($message) . ' does not';
 	my $path = "/api/twilio/outbound?id=$call->{id}";
-	is $asked->{Url}, "$base$path", 'Twilio is to ask for it';
+	is $asked->{Url}, "$base$path#rc=2&rp=ct,rt,5xx", 'Twilio is to ask for it';
 	$twilio->idle;
 	my ($fetch) = $twilio->sent(qr/\Q$path\E/);
 	is $fetch->{status}, 200, 'does, and is answered';

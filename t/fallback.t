@@ -117,7 +117,7 @@ sub nginx_answers_alone ($name) {
 		my ($record) = $doc->findnodes('/Response/Record');
 		is !!$record, $path =~ /voice/,
 			"$name: $path: a voicemail, if it is a call";
-		is $record->getAttribute('action'), '/api/twilio/recording',
+		like $record->getAttribute('action'), qr{^/api/twilio/recording#},
 			"$name: $path: which tells us" if $record;
 		$expected{"$path\n" . Ringback::Test::signature($t->base .
 			$path, $form) . "\n" . Ringback::Test::encode($form)

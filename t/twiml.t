@@ -62,11 +62,11 @@ sub is_same ($ours, $theirs, $what) {
 
 # A call as it is answered with these settings.
 sub voicemail (%o) {
-	my %record = (action => "$o{base}/api/twilio/recording",
+	my %record = (action => "$o{base}/api/twilio/recording#rc=2&rp=ct,rt,5xx",
 		method => 'POST', maxLength => $o{seconds},
 		timeout => $o{silence}, playBeep => Mojo::JSON->true,
 		recordingStatusCallback =>
-			"$o{base}/api/twilio/recording-status",
+			"$o{base}/api/twilio/recording-status#rc=5&rp=all",
 		recordingStatusCallbackMethod => 'POST',
 		recordingStatusCallbackEvent => 'in-progress completed absent');
 	return [ VoiceResponse => [ say => $o{voice}, $o{greeting} ],

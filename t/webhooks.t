@@ -34,9 +34,10 @@ subtest 'an inbound call is greeted, recorded after the beep, and kept' => sub {
 		language => 'en-US' }, 'Hello & welcome to <Riverside>.' ],
 		'the configured greeting, escaped';
 	is_deeply $record, [ 'Record', {
-		action => "$base/api/twilio/recording", method => 'POST',
+		action => "$base/api/twilio/recording#rc=2&rp=ct,rt,5xx", method => 'POST',
 		maxLength => 3600, timeout => 10, playBeep => 'true',
-		recordingStatusCallback => "$base/api/twilio/recording-status",
+		recordingStatusCallback =>
+			"$base/api/twilio/recording-status#rc=5&rp=all",
 		recordingStatusCallbackMethod => 'POST',
 		recordingStatusCallbackEvent => 'in-progress completed absent',
 	}, '' ], 'then the beep and the recording, with every callback';

@@ -284,6 +284,10 @@ make_settings() {
 	if service_wanted speech; then
 		own OPENAI_BASE_URL "http://127.0.0.1:${state[speech]}/v1"
 		own TRANSCRIBE_MODEL base.en
+		# It takes one at a time, some 8 s of speech in a second: parts
+		# of four minutes come back long before the sweep gives up.
+		own SWEEP_JOBS 1
+		own TRANSCRIBE_MAX_BYTES 1000000
 	fi
 	if service_wanted analyst; then
 		own LLM_BASE_URL "http://127.0.0.1:${state[analyst]}/v1"

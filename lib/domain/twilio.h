@@ -9,6 +9,13 @@
 #include "domain/account.h"
 #include "edge/fetch.h"
 
+/* Connection overrides, behind a callback's URL and no part of what is
+ * signed: by default Twilio asks again only when it cannot connect, so an
+ * honest 503 would lose the event. A live call cannot wait as long.
+ * Source: twilio.com/docs/usage/webhooks/webhooks-connection-overrides */
+#define TWILIO_ASK_AGAIN	"#rc=5&rp=all"
+#define TWILIO_ASK_AGAIN_LIVE	"#rc=2&rp=ct,rt,5xx"
+
 #define TWILIO_MAX_MEDIA	(100 * 1024 * 1024)
 
 /* GET a recording's media: mp3, 32 kbit/s, a quarter of the wav, so that an
@@ -25,10 +32,12 @@ void	 twilio_delete_recording(const struct cfg *, struct mem *,
 void	 twilio_create(const struct cfg *, struct mem *, const struct account *,
 	    const char *resource, const char *form, struct fetch_request *);
 
-/* GET the calls or messages to a number on or after a day (YYYY-MM-DD), to
- * find out what became of one that we asked for. */
+/* GET the last thousand calls or messages to a number, newest first, to find
+ * out what became of one that we asked for. from: a number, or a Messaging
+ * Service, which Twilio cannot list by. Not by day either: what is still in
+ * Twilio's queue has neither StartTime nor DateSent. */
 void	 twilio_list(const struct cfg *, struct mem *, const struct account *,
 	    const char *resource, const char *from, const char *to,
-	    const char *day, struct fetch_request *);
+	    struct fetch_request *);
 
 #endif
