@@ -99,11 +99,12 @@ read_time(struct mem *m, const char *s)
 	if ((zone = strrchr(copy, ' ')) != NULL && zone - copy >= 16)
 		*zone = '+';
 	if (!matches(copy, "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}"
-	    "(:[0-9]{2}(\\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?$"))
+	    "(:[0-9]{2}(\\.[0-9]{1,6})?)?"
+	    "(Z|[+-](0[0-9]|1[0-5]):?[0-5][0-9])?)?$"))
 		return NULL;
 	if (sscanf(copy, "%4d-%2d-%2d%*c%2d:%2d:%2d", &tm.tm_year,
 	    &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
-	    &tm.tm_sec) < 3)
+	    &tm.tm_sec) < 3 || tm.tm_year == 0)
 		return NULL;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
@@ -112,12 +113,6 @@ read_time(struct mem *m, const char *s)
 	return same.tm_year == tm.tm_year && same.tm_mon == tm.tm_mon &&
 	    same.tm_mday == tm.tm_mday && same.tm_hour == tm.tm_hour &&
 	    same.tm_min == tm.tm_min && same.tm_sec == tm.tm_sec ? copy : NULL;
-}
-
-static bool
-is_uuid(const char *s)
-{
-	return matches(s, "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$");
 }
 
 /* A value that came as text: from the query, the path, or a JSON string. */
@@ -155,7 +150,7 @@ check(struct mem *m, const struct input_param *p, const char *s,
 		return *out != NULL || bad(e, p, "must be a date or a time "
 		    "such as 2026-01-31T12:00:00Z");
 	case ID:
-		return phone_is_sid(s, p->shape) || is_uuid(s) ||
+		return phone_is_sid(s, p->shape) || text_is_uuid(s) ||
 		    bad(e, p, mem_printf(m, "must be a SID (%s and 32 hex "
 		    "digits) or an id", p->shape));
 	default:
@@ -253,11 +248,13 @@ read_query(struct request *q, const char *handler, struct err *e)
 
 		if (pair->name_bytes == 0)
 			continue;
-		if (!text_is_utf8(pair->name, pair->name_bytes) ||
-		    !text_is_utf8(pair->value, pair->value_bytes))
+		if (!text_is_utf8(pair->name, pair->name_bytes))
 			return err_set(e, ERR_INPUT, "the query is not UTF-8");
-		if (!place(q->input, handler, QUERY, pair->name, &v, e) ||
-		    !check(q->m, v->param, pair->text, &v->text, e))
+		if (!place(q->input, handler, QUERY, pair->name, &v, e))
+			return false;
+		if (!text_is_utf8(pair->value, pair->value_bytes))
+			return bad(e, v->param, "must be UTF-8, without NUL");
+		if (!check(q->m, v->param, pair->text, &v->text, e))
 			return false;
 	}
 	return true;

@@ -137,6 +137,21 @@ text_starts(const char *s, const char *prefix)
 }
 
 bool
+text_is_uuid(const char *s)
+{
+	static const size_t	parts[] = { 8, 4, 4, 4, 12 };
+	const size_t		n = sizeof(parts) / sizeof(parts[0]);
+
+	for (size_t i = 0; i < n; i++) {
+		if (strspn(s, "0123456789abcdef") != parts[i] ||
+		    s[parts[i]] != (i + 1 < n ? '-' : '\0'))
+			return false;
+		s += parts[i] + 1;
+	}
+	return true;
+}
+
+bool
 text_ends(const char *s, const char *suffix)
 {
 	size_t n = strlen(s), k = strlen(suffix);

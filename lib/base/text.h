@@ -29,6 +29,8 @@ char	*text_base64(struct mem *, const void *p, size_t n);
 bool	 text_to_long(const char *s, long min, long max, long *out);
 
 bool	 text_starts(const char *s, const char *prefix);
+/* 8-4-4-4-12 hex digits, lower case, as PostgreSQL prints them. */
+bool	 text_is_uuid(const char *s);
 bool	 text_ends(const char *s, const char *suffix);
 
 /* "+15551230001" -> "+155***01": enough to find a call, not to dial it; what

@@ -18,8 +18,7 @@ cursor_split(struct mem *m, const char *cursor, const char **micros,
 	size_t n = strspn(cursor, "0123456789");
 
 	if (n == 0 || n > 18 || cursor[n] != '-' ||
-	    strlen(cursor + n + 1) != 36 ||
-	    strspn(cursor + n + 1, "0123456789abcdef-") != 36)
+	    !text_is_uuid(cursor + n + 1))
 		return err_field(e, ERR_INPUT, "invalid_cursor", "cursor",
 		    "cursor: use what the page before gave as next");
 	*micros = mem_dup_n(m, cursor, n);
