@@ -89,7 +89,7 @@ serve(struct app *app, FCGX_Request *fcgi)
 	    ms, r.body->len, q.sid == NULL ? "-" : q.sid,
 	    q.kept == NULL ? "-" : q.kept, ok ? "" : " error=",
 	    ok ? "" : log_quote(e.text));
-	FCGX_Finish_r(fcgi);
+	http_close(&q.http);
 	log_context(NULL);
 	mem_free(q.m);
 }

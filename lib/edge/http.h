@@ -64,4 +64,7 @@ void		 http_header(struct http_response *, const char *name,
 bool		 http_send(const struct http_request *,
 		     const struct http_response *);
 
+/* Ends the request and its connection. */
+void		 http_close(const struct http_request *);
+
 #endif
