@@ -24,6 +24,7 @@
 
 #define MAX_INLINE	4000	/* characters of the Twiml parameter (32018) */
 #define PATIENCE_MS	5000	/* for 429s, before the last try may start */
+#define ANSWER_MS	13000	/* for all tries; nginx waits 15 s for us */
 #define MAX_PAUSE_MS	3000
 
 static bool
@@ -104,6 +105,8 @@ ask_twilio(struct app *app, struct request *q, enum outbox_kind kind,
 	twilio_create(app->cfg, q->m, &account, kinds[kind].resource, form,
 	    &f);
 	for (;;) {
+		if (f.total_ms > ANSWER_MS - (now_ms() - start))
+			f.total_ms = ANSWER_MS - (now_ms() - start);
 		fetch_one(q->m, &f, a);
 		pause = 50 + random() % cap;
 		if (a->retry_after_s > 0)

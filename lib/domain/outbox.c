@@ -150,7 +150,7 @@ outbox_unsettled(struct store *s, struct mem *m, struct outbox_open **out,
 		o->account_sid = db_get(rows, i, 2);
 		o->sender = db_get(rows, i, 3);
 		o->recipient = db_get(rows, i, 4);
-		o->created_at = db_get(rows, i, 5);
+		o->body = db_get(rows, i, 5);
 		o->created_s = db_get_long(rows, i, 6);
 		o->age_s = db_get_long(rows, i, 7);
 	}

@@ -75,7 +75,8 @@ MUST_CHECK bool	 outbox_end(struct store *, struct mem *,
 /* Rows whose outcome nobody knows, for the sweep. */
 struct outbox_open {
 	enum outbox_kind kind;
-	const char	*row, *account_sid, *sender, *recipient, *created_at;
+	const char	*row, *account_sid, *sender, *recipient;
+	const char	*body;		/* of a text, else NULL */
 	long		 created_s;	/* Unix time */
 	long		 age_s;
 };

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "format/phone.h"
+
 #include "base/banned.h"
 
 /* The account's own API key where there is one, so that the Auth Token needs
@@ -65,16 +67,14 @@ twilio_create(const struct cfg *cfg, struct mem *m, const struct account *a,
 
 void
 twilio_list(const struct cfg *cfg, struct mem *m, const struct account *a,
-    const char *name, const char *from, const char *to, const char *day,
+    const char *name, const char *from, const char *to,
     struct fetch_request *q)
 {
 	struct buf *query = buf_new(m, 4096);
 
 	fetch_encode(query, "To", to);
-	if (from != NULL && *from == '+')
+	if (from != NULL && !phone_is_sid(from, "MG"))
 		fetch_encode(query, "From", from);
-	fetch_encode(query, strcmp(name, "Calls") == 0 ? "StartTime>" :
-	    "DateSent>", day);
 	fetch_encode(query, "PageSize", "1000");
 	resource(cfg, m, a, "GET", mem_printf(m, "%s.json?%s", name,
 	    query->s), q);
