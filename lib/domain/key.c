@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -18,6 +19,9 @@
 #define SECRET_CHARS	43
 #define HASH_BYTES	32
 #define KEY_CHARS	(3 + ID_CHARS + 1 + SECRET_CHARS)
+
+/* One answer to whatever is no key in force. */
+#define REFUSAL	"this needs an API key in force, as Authorization: Bearer tw_…"
 
 static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     "abcdefghijklmnopqrstuvwxyz";
@@ -85,16 +89,40 @@ is_shaped(const char *key)
 	    strspn(key + 4 + ID_CHARS, alphabet) == SECRET_CHARS;
 }
 
+/* What claims to be a key, "" if nothing does; the scheme in any case
+ * (RFC 9110). */
+static const char *
+key_text(const char *header)
+{
+	static const char scheme[] = "Bearer ";
+
+	return header != NULL && strncasecmp(header, scheme,
+	    sizeof(scheme) - 1) == 0 ? header + sizeof(scheme) - 1 : "";
+}
+
+/* What the key in force may do. Only now has it been used: to know an id is
+ * not to have the key. */
+static bool
+admit(struct store *s, struct mem *m, const struct db_rows *row, struct key *k,
+    struct err *e)
+{
+	const struct db_value values[] = { db_text(k->id) };
+
+	k->user_id = db_get(row, 0, 1);
+	if (!key_scopes(db_get(row, 0, 2), &k->scopes))
+		return err_set(e, ERR_AUTH, REFUSAL);
+	return *db_get(row, 0, 3) != 't' ||
+	    sql_run(s, m, SQL_KEY_USED, values, NULL, e);
+}
+
 bool
 key_check(struct store *s, struct mem *m, const char *header, struct key *k,
     struct err *e)
 {
-	const char	*text = "", *hex, *stored = NULL;
+	const char	*text = key_text(header), *hex, *stored = NULL;
 	unsigned char	 hash[HASH_BYTES];
 	struct db_rows	*rows = NULL;
 
-	if (header != NULL && text_starts(header, "Bearer "))
-		text = header + 7;
 	if (is_shaped(text)) {
 		const struct db_value values[] = {
 			db_text(k->id = mem_dup_n(m, text + 3, ID_CHARS)),
@@ -111,12 +139,8 @@ key_check(struct store *s, struct mem *m, const char *header, struct key *k,
 	if (CRYPTO_memcmp(hex, stored == NULL ?
 	    "----------------------------------------------------------------"
 	    : stored, 2 * HASH_BYTES) != 0 || stored == NULL)
-		return err_set(e, ERR_AUTH, header == NULL ?
-		    "send your API key as Authorization: Bearer tw_…" :
-		    "this API key is not valid");
-	k->user_id = db_get(rows, 0, 1);
-	return key_scopes(db_get(rows, 0, 2), &k->scopes) ||
-	    err_set(e, ERR_AUTH, "this API key is not valid");
+		return err_set(e, ERR_AUTH, REFUSAL);
+	return admit(s, m, rows, k, e);
 }
 
 static bool
@@ -159,7 +183,8 @@ key_add(struct store *s, struct mem *m, const char *name, const char *user_id,
 	if (!key_scopes(scopes, &bits))
 		return err_set(e, ERR_INPUT,
 		    "scopes are some of read,send,watch,admin");
-	if (user_id == NULL && !(bits & (KEY_ADMIN | KEY_WATCH)))
+	if (user_id == NULL && !(bits & KEY_ADMIN) &&
+	    (bits & (KEY_READ | KEY_SEND)))
 		return err_set(e, ERR_INPUT, "a key that is no "
 		    "administrator's needs a user");
 	*text = make(m, &values[0], &values[1]);
