@@ -48,38 +48,13 @@ outcome_against(const char *rule, struct err *e)
 	return false;
 }
 
-/* Twilio quotes the number; our log and our tables' readers are not told. */
-static const char *
-without_numbers(struct mem *m, const char *text)
-{
-	char	*out = mem_dup(m, text), *p = out;
-	size_t	 n;
-
-	for (; *text != '\0'; text += n) {
-		n = strspn(text, "0123456789");
-		if (n > 6) {
-			*p++ = '*';
-		} else {
-			n = n == 0 ? 1 : n;
-			memcpy(p, text, n);
-			p += n;
-		}
-	}
-	*p = '\0';
-	return out;
-}
-
-/* Twilio said no: in which of our words. */
+/* Twilio said no: in our words, since its own quote numbers and texts, which
+ * must not get into the log. */
 static void
-refused(struct mem *m, long status, long code, const char *message,
-    struct err *e)
+refused(struct mem *m, long status, long code, struct err *e)
 {
-	const char *sentence = codes_sentence(code);
 	const char *field = codes_field(code);
 
-	if (sentence == NULL)
-		sentence = message == NULL ? "Twilio refused the request." :
-		    without_numbers(m, message);
 	if (status == 429)
 		err_field(e, ERR_LIMIT, "twilio_busy", "",
 		    "Twilio is asked too often; nothing was sent");
@@ -88,10 +63,13 @@ refused(struct mem *m, long status, long code, const char *message,
 		    "Twilio did not accept our credentials");
 	else if (code == 21610)
 		(void)outcome_against("opted_out", e);
+	else if (code == 0)
+		err_field(e, ERR_UNPROCESSABLE, "twilio_refused", "",
+		    "Twilio refused the request, and does not say why");
 	else
-		err_field(e, ERR_UNPROCESSABLE, code == 0 ? "twilio_refused" :
-		    mem_printf(m, "twilio_%ld", code), field == NULL ? "" :
-		    field, "%s", sentence);
+		err_field(e, ERR_UNPROCESSABLE, mem_printf(m, "twilio_%ld",
+		    code), field == NULL ? "" : field, "%s",
+		    codes_sentence(m, code));
 }
 
 bool
@@ -121,8 +99,7 @@ outcome_conclude(struct request *q, const struct fetch_answer *a,
 		err_field(e, ERR_DOWN, "twilio_unreachable", "",
 		    "Twilio cannot be reached; nothing was sent");
 	else
-		refused(q->m, a->status, res->error_code,
-		    json_text(o, "message"), e);
+		refused(q->m, a->status, res->error_code, e);
 	if (e->kind == ERR_LIMIT)
 		e->retry_after_s = a->retry_after_s > 0 ? a->retry_after_s : 1;
 	res->error = mem_dup(q->m, e->text);

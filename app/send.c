@@ -17,6 +17,7 @@
 #include "domain/archive.h"
 #include "domain/outbox.h"
 #include "domain/twilio.h"
+#include "format/phone.h"
 #include "input.h"
 #include "outcome.h"
 
@@ -324,7 +325,7 @@ build_text(struct app *app, struct request *q, const struct outbox_send *s,
 	const cJSON *url;
 
 	fetch_encode(form, "To", s->recipient);
-	fetch_encode(form, text_starts(s->sender, "MG") ?
+	fetch_encode(form, phone_is_sid(s->sender, "MG") ?
 	    "MessagingServiceSid" : "From", s->sender);
 	if (input_text(q, "messagingServiceSid") != NULL &&
 	    input_text(q, "from") != NULL)

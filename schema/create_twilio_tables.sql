@@ -618,6 +618,7 @@ DECLARE
 	local_time time := clock_timestamp() AT TIME ZONE (p->>'zone');
 	quiet_from time := p->>'quiet_from';
 	quiet_to time := p->>'quiet_to';
+	service boolean := p->>'sender' ~ '^MG[0-9a-fA-F]{32}$';
 BEGIN
 	FOR attempt IN 1 .. 2 LOOP
 		-- Asked before?
@@ -691,9 +692,9 @@ BEGIN
 					num_segments, num_media, media,
 					user_id, metadata, request)
 				VALUES (row_id, p->>'account',
-					CASE WHEN p->>'sender' LIKE '+%'
+					CASE WHEN NOT service
 						THEN p->>'sender' END,
-					CASE WHEN p->>'sender' LIKE 'MG%'
+					CASE WHEN service
 						THEN p->>'sender' END,
 					p->>'recipient', p->>'body',
 					'outbound-api', 'unknown', NULL,

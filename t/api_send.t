@@ -489,6 +489,13 @@ subtest "Twilio's refusals are told in our words" => sub {
 		21610, 'somebody who has opted out');
 	is_answered($TEXT, { from => '+12125550100' }, 422, 'twilio_21606',
 		'from', 21606, 'a sender that is not ours');
+	$twilio->mark;
+	is_answered($TEXT, { from => 'MGM Grand' }, 422, 'twilio_21212', 'from',
+		21212, 'a name as a sender');
+	my ($asked) = map { $_->{params} } $twilio->requests;
+	is $asked->{From}, 'MGM Grand', 'though it was asked for as one';
+	is $t->sql(q{select from_number from twilio_sms order by created_at
+		desc limit 1}), 'MGM Grand', 'and is kept so';
 
 	my @fault = (match => '^POST', times => 1);
 	$twilio->fault(@fault, status => 401, body => { code => 20003,
@@ -506,8 +513,9 @@ subtest "Twilio's refusals are told in our words" => sub {
 	$twilio->fault(@fault, status => 400, body => { code => 99999,
 		message => "$them is full of moon.", status => 400 });
 	is is_answered($CALL, {}, 422, 'twilio_99999', undef, 99999,
-		'a code without words here')->json->{error},
-		'+* is full of moon.', "Twilio's own words, but for the number";
+		'a code without words here')->json->{error}, "Twilio's error "
+		. '99999; see https://www.twilio.com/docs/api/errors/99999.',
+		'says where they are';
 	$twilio->fault(@fault, status => 400, body => '<html>Bad</html>',
 		headers => { 'Content-Type' => 'text/html' });
 	is_answered($CALL, {}, 422, 'twilio_refused', undef, undef,

@@ -110,16 +110,12 @@ static const char *
 error_sentence(const struct event *ev, const struct cfg *cfg, struct mem *m)
 {
 	const char	*code = form_some(ev->form, "ErrorCode");
-	const char	*sentence;
 	long		 v;
 
 	(void)cfg;
 	if (code == NULL || !text_to_long(code, 1, 1L << 30, &v))
 		return NULL;
-	sentence = codes_sentence(v);
-	return sentence != NULL ? sentence : mem_printf(m,
-	    "Twilio's error %ld; see https://www.twilio.com/docs/api/errors/"
-	    "%ld.", v, v);
+	return codes_sentence(m, v);
 }
 
 /* STOP and START, whether Twilio recognised them or we do. */

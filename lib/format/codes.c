@@ -73,11 +73,13 @@ find(long code)
 }
 
 const char *
-codes_sentence(long code)
+codes_sentence(struct mem *m, long code)
 {
 	size_t i = find(code);
 
-	return i == COUNT ? NULL : codes[i].sentence;
+	return i != COUNT ? codes[i].sentence : mem_printf(m, "Twilio's error "
+	    "%ld; see https://www.twilio.com/docs/api/errors/%ld.", code,
+	    code);
 }
 
 const char *

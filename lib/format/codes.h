@@ -4,8 +4,10 @@
 #ifndef FORMAT_CODES_H
 #define FORMAT_CODES_H
 
-/* Both NULL when the code is not in the table. */
-const char	*codes_sentence(long code);
+#include "base/mem.h"
+
+/* A sentence; for a code that is not in the table, where to look it up. */
+const char	*codes_sentence(struct mem *, long code);
 /* The field of our API (params.def) that is to blame, NULL if it is not one. */
 const char	*codes_field(long code);
 
