@@ -166,6 +166,31 @@ subtest 'and pays for nothing more once it knows' => sub {
 	fresh($_) for qw(openai llm);
 };
 
+subtest 'between two heartbeats the database knows better' => sub {
+	for my $case ([ 'a transcript', 'openai', {} ],
+		[ 'a failure', 'openai', { status => 503 } ],
+		[ 'an analysis', 'llm', {} ]) {
+		my ($what, $name, $answer) = @$case;
+		my $sid = due();
+		$outside->next($name => { hold => $what, %$answer });
+		my $pass = Ringback::Pass->start($t, { LEASE_SECONDS => 3600 });
+		wait_until_asked($name);
+		$t->dbh->do('update twilio_recordings set lease =
+			gen_random_uuid() where recording_sid = ?', undef,
+			$sid);
+		my @before = (recording_row($sid), transcript_row($sid));
+		$outside->release($what);
+		my ($status, undef, $err) = $pass->end;
+		is $status, %$answer ? 75 : 0, "$what: its exit status";
+		like $err, qr/another sweep has taken over/, "$what: knows";
+		is_deeply [ recording_row($sid), transcript_row($sid) ],
+			\@before, "$what: is not stored";
+		$t->dbh->do('update twilio_recordings set run_at = now()');
+		like +($t->sweep)[1], qr/: 1 done/, "$what: by another";
+		fresh($_) for qw(openai llm);
+	}
+};
+
 subtest 'SIGTERM gives everything back at once' => sub {
 	my @sids = map { due() } 1 .. 3;
 	$outside->next(openai => ({ hold => 'never' }) x 3);
