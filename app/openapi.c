@@ -4,6 +4,7 @@
  * results.def. */
 #include "route.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,19 +21,28 @@ static const struct {
 #undef RESULT
 };
 
-/* What the 2xx of a handler carries: member, schema, whether a list. */
-static const struct {
-	const char	*handler, *member, *schema;
+/* What an answer is: a schema as a member of the envelope, or by itself.
+ * status 0: every 2xx that is not listed. */
+static const struct carried {
+	const char	*handler;
+	int		 status;
+	const char	*member, *schema;
 	bool		 list;
 } carries[] = {
-	{ "call_make", "call", "Call", false },
-	{ "sms_send", "message", "Message", false },
-	{ "call_list", "calls", "Call", true },
-	{ "sms_list", "messages", "Message", true },
-	{ "call_show", "call", "Call", false },
-	{ "sms_show", "message", "Message", false },
-	{ "recording_show", "recording", "Recording", false },
-	{ "transcription_show", "transcription", "Transcription", false },
+	{ "call_make", 200, NULL, "DryRun", false },
+	{ "sms_send", 200, NULL, "DryRun", false },
+	{ "call_make", 0, "call", "Call", false },
+	{ "sms_send", 0, "message", "Message", false },
+	{ "call_list", 0, "calls", "Call", true },
+	{ "sms_list", 0, "messages", "Message", true },
+	{ "call_show", 0, "call", "Call", false },
+	{ "sms_show", 0, "message", "Message", false },
+	{ "recording_show", 0, "recording", "Recording", false },
+	{ "transcription_show", 0, "transcription", "Transcription", false },
+	{ "openapi_show", 0, NULL, NULL, false },
+	{ "health_alive", 0, NULL, "Alive", false },
+	{ "health_ready", 0, NULL, "Ready", false },
+	{ "health_ready", 503, NULL, "Ready", false },
 };
 
 static const struct {
@@ -86,35 +96,43 @@ push(cJSON *list, cJSON *item)
 	json_add(list, NULL, item);
 }
 
-/* "string?" may be null; "[Call]" is a list of a schema, "Call?" one. */
+/* A word of results.def: a type of JSON, or one of our schemas. */
+static cJSON *
+word_type(struct mem *m, const char *word)
+{
+	return isupper((unsigned char)word[0]) ? reference(word, m) :
+	    typed(word);
+}
+
+/* "string?" may be null, "[Call]" is a list, "A|B" one or the other: in
+ * OpenAPI a list of types, or of schemas as soon as one has a name. */
 static cJSON *
 result_type(struct mem *m, const char *type)
 {
-	size_t		 n = strcspn(type, "?]");
-	const char	*word = type[0] == '[' ? mem_dup_n(m, type + 1, n - 1) :
-			    mem_dup_n(m, type, n);
-	bool		 named = word[0] >= 'A' && word[0] <= 'Z';
-	cJSON		*o = named ? reference(word, m) : object(), *list;
+	bool		 named = false;
+	cJSON		*o, *any;
+	const char	*word;
+	size_t		 n;
 
 	if (type[0] == '[') {
-		list = typed("array");
-		json_add(list, "items", o);
-		return list;
+		o = typed("array");
+		json_add(o, "items", word_type(m, mem_dup_n(m, type + 1,
+		    strlen(type) - 2)));
+		return o;
 	}
-	if (type[n] == '?') {
-		list = cJSON_CreateArray();
-		if (named) {
-			push(list, o);
-			push(list, typed("null"));
-			o = object();
-			json_add(o, "anyOf", list);
-			return o;
-		}
-		push(list, cJSON_CreateString(word));
-		push(list, cJSON_CreateString("null"));
-		json_add(o, "type", list);
-	} else if (!named) {
-		json_add_text(o, "type", word);
+	if (type[strcspn(type, "?|")] == '\0')
+		return word_type(m, type);
+	for (const char *s = type; *s != '\0'; s++)
+		named |= isupper((unsigned char)*s) != 0;
+	o = object();
+	any = cJSON_CreateArray();
+	json_add(o, named ? "anyOf" : "type", any);
+	for (const char *s = type; *s != '\0'; s += n) {
+		n = *s == '?' ? 1 : strcspn(s, "?|");
+		word = *s == '?' ? "null" : mem_dup_n(m, s, n);
+		push(any, named ? word_type(m, word) :
+		    cJSON_CreateString(word));
+		n += s[n] == '|';
 	}
 	return o;
 }
@@ -133,8 +151,7 @@ schemas(struct mem *m)
 			json_add(all, results[i].schema, schema);
 		}
 		o = result_type(m, results[i].type);
-		if (cJSON_GetObjectItem(o, "$ref") == NULL)
-			json_add_text(o, "description", results[i].doc);
+		json_add_text(o, "description", results[i].doc);
 		json_add(props, results[i].name, o);
 	}
 	return all;
@@ -228,23 +245,53 @@ parameters(struct mem *m, const struct route *row)
 	return list;
 }
 
-static cJSON *
-answer_schema(struct mem *m, const struct route *row)
+static const struct carried *
+carried_by(const struct route *row, int status)
 {
-	cJSON	*o = typed("object"), *props = object(), *list;
-	size_t	 i = 0, n = sizeof(carries) / sizeof(carries[0]);
+	const struct carried *found = NULL;
 
+	for (size_t i = 0; i < sizeof(carries) / sizeof(carries[0]); i++) {
+		const struct carried *c = &carries[i];
+
+		if (strcmp(c->handler, row->name) != 0)
+			continue;
+		if (c->status == status)
+			return c;
+		if (c->status == 0 && status < 300)
+			found = c;
+	}
+	return found;
+}
+
+static cJSON *
+answer_schema(struct mem *m, const struct route *row, int status)
+{
+	const struct carried	*c = carried_by(row, status);
+	cJSON			*o, *props = object(), *list;
+
+	if (status >= 400) {
+		o = reference("Error", m);
+		if (c == NULL)
+			return o;
+		list = cJSON_CreateArray();
+		push(list, reference(c->schema, m));
+		push(list, o);
+		o = object();
+		json_add(o, "anyOf", list);
+		return o;
+	}
+	if (c != NULL && c->member == NULL)
+		return c->schema == NULL ? typed("object") :
+		    reference(c->schema, m);
+	o = typed("object");
 	json_add(props, "success", typed("boolean"));
-	while (i < n && strcmp(carries[i].handler, row->name) != 0)
-		i++;
-	if (i < n && carries[i].list) {
+	if (c != NULL && c->list) {
 		list = typed("array");
-		json_add(list, "items", reference(carries[i].schema, m));
-		json_add(props, carries[i].member, list);
+		json_add(list, "items", reference(c->schema, m));
+		json_add(props, c->member, list);
 		json_add(props, "next", result_type(m, "string?"));
-	} else if (i < n) {
-		json_add(props, carries[i].member,
-		    reference(carries[i].schema, m));
+	} else if (c != NULL) {
+		json_add(props, c->member, reference(c->schema, m));
 	}
 	json_add(o, "properties", props);
 	return o;
@@ -279,8 +326,7 @@ answers(struct mem *m, const struct route *row)
 			    typed("string")));
 		else
 			json_add(o, "content", content("application/json",
-			    status < 400 ? answer_schema(m, row) :
-			    reference("Error", m)));
+			    answer_schema(m, row, status)));
 		json_add(all, mem_printf(m, "%d", status), o);
 	}
 	return all;

@@ -35,8 +35,8 @@ fits(const char *pattern, const char *path, const char **value)
 }
 
 /* The row for this method and path, or the path it is an older name of. What
- * the path does answer is put into an Allow header when the method is the
- * trouble. */
+ * the path does answer, of either pool, is put into an Allow header when the
+ * method is the trouble. */
 static const struct route *
 find(const struct app *app, struct request *q, struct http_response *r,
     struct err *e)
@@ -48,12 +48,13 @@ find(const struct app *app, struct request *q, struct http_response *r,
 	for (size_t i = 0; i < route_count; i++) {
 		const struct route *row = &route_rows[i];
 
-		if (row->pool != app->pool ||
-		    !fits(row->path, path, &q->path_value))
+		if (!fits(row->path, path, &q->path_value))
 			continue;
-		if (strcmp(row->method, q->http.method) == 0)
+		if (row->pool == app->pool &&
+		    strcmp(row->method, q->http.method) == 0)
 			return row;
-		allow = row->method;
+		allow = allow == NULL ? row->method :
+		    mem_printf(q->m, "%s, %s", allow, row->method);
 	}
 	if (allow == NULL) {
 		err_set(e, ERR_NOT_FOUND, "there is nothing at this path");
