@@ -28,20 +28,6 @@
 #define ANSWER_MS	13000	/* for all tries; nginx waits 15 s for us */
 #define MAX_PAUSE_MS	3000
 
-static bool
-is_country_allowed(const struct cfg *cfg, const char *to)
-{
-	size_t n;
-
-	for (const char *p = cfg->send_countries; ; p += n + 1) {
-		n = strcspn(p, ",");
-		if (*p == '*' || strncmp(p, to, n) == 0)
-			return true;
-		if (p[n] == '\0')
-			return false;
-	}
-}
-
 /* What clients call it, where its row is, what Twilio calls it. */
 static const struct {
 	const char		*name;
@@ -178,7 +164,7 @@ deliver(struct app *app, struct request *q, struct http_response *r,
 	s->idempotency_key = q->http.idempotency_key;
 	if (!build(app, q, s, form, e))
 		return false;
-	if (is_country_allowed(app->cfg, s->recipient) &&
+	if (phone_is_in(s->recipient, app->cfg->send_countries) &&
 	    !outbox_begin(app->store, q->m, app->cfg, s, &v, e))
 		return false;
 	if (s->dry_run && strcmp(v.word, "mismatch") != 0)

@@ -96,6 +96,10 @@ subtest 'countries' => sub {
 			'another country');
 		is_stopped($path, '+88213300000', 'country_not_allowed',
 			'a satellite');
+		is_stopped($path, '+18765550188', 'country_not_allowed',
+			'a country that is dialled like ours');
+		is_stopped($path, '+19005550188', 'country_not_allowed',
+			'a number that costs');
 	}
 };
 
@@ -165,10 +169,11 @@ subtest 'error 21610 is remembered' => sub {
 
 	$to = number();
 	my $sent = is_sent($TEXT, $to, 'one that Twilio takes')->json->{message};
-	$t->post_signed("/api/twilio/status?id=$sent->{id}", { $t->text(
-		MessageSid => $sent->{sid}, SmsSid => $sent->{sid},
-		From => $us, To => $to, Body => undef, ErrorCode => 21610,
-		SmsStatus => 'failed', MessageStatus => 'failed') });
+	my %callback = $t->text(MessageSid => $sent->{sid}, From => $us,
+		SmsSid => $sent->{sid}, To => $to, ErrorCode => 21610,
+		SmsStatus => 'failed', MessageStatus => 'failed');
+	delete $callback{Body};
+	$t->post_signed("/api/twilio/status?id=$sent->{id}", \%callback);
 	is_stopped($TEXT, $to, 'opted_out', 'and refuses afterwards');
 	says($to, 'START');
 	is_sent($TEXT, $to, 'until they say START');
@@ -238,7 +243,7 @@ sub fill ($scope, $window, $count) {
 }
 
 # The window is over.
-sub pass ($window) {
+sub end_of ($window) {
 	$t->dbh->do("update send_counters set window_start = window_start -
 		interval '1 $window'");
 	return;
@@ -284,7 +289,7 @@ subtest 'a key has so much for a minute' => sub {
 			for $TEXT, $CALL;
 		is_sent($TEXT, number(), "somebody else's", key => $keys[0]);
 	});
-	pass('minute');
+	end_of('minute');
 	is_sent($TEXT, number(), 'a minute later', key => $mine);
 };
 
@@ -311,7 +316,7 @@ subtest 'a number gets so much in an hour' => sub {
 			key => $keys[1]);
 		is_sent($TEXT, number(), 'another number');
 	});
-	pass('hour');
+	end_of('hour');
 	is_sent($TEXT, $to, 'an hour later');
 };
 
@@ -335,7 +340,7 @@ subtest 'all together have so much for a day' => sub {
 		is_stopped($_, number(), 'daily_ceiling', 'one more')
 			for $TEXT, $CALL;
 	});
-	pass('day');
+	end_of('day');
 	is_sent($TEXT, number(), 'the next day');
 };
 

@@ -68,6 +68,38 @@ phone_to_e164(struct mem *m, const char *s)
 	return phone_is_e164(out) ? out : NULL;
 }
 
+/* Dialled like a number in the United States, charged like one abroad, and
+ * so what fraud calls; 900 is premium. Source: nanpa.com (area codes). */
+static const char	abroad[][4] = {
+	"242", "246", "264", "268", "284", "345", "441", "473", "649", "658",
+	"664", "721", "758", "767", "784", "809", "829", "849", "868", "869",
+	"876", "900",
+};
+
+static bool
+is_abroad(const char *number)
+{
+	for (size_t i = 0; i < sizeof(abroad) / sizeof(abroad[0]); i++)
+		if (strncmp(number + 2, abroad[i], 3) == 0)
+			return true;
+	return false;
+}
+
+bool
+phone_is_in(const char *number, const char *countries)
+{
+	size_t n;
+
+	for (const char *p = countries; ; p += n + 1) {
+		n = strcspn(p, ",");
+		if (*p == '*' || (strncmp(p, number, n) == 0 &&
+		    (n != 2 || p[1] != '1' || !is_abroad(number))))
+			return true;
+		if (p[n] == '\0')
+			return false;
+	}
+}
+
 bool
 phone_is_sid(const char *s, const char *prefixes)
 {

@@ -15,6 +15,11 @@ bool	 phone_is_e164(const char *s);
  * "+1 (845) 409-0692", "tel:…") as E.164, or NULL when it is not one. */
 char	*phone_to_e164(struct mem *, const char *s);
 
+/* Whether a number is in one of the countries, written as prefixes: "+1,+44",
+ * or "*" for all. "+1" is the United States and Canada without their premium
+ * numbers: whoever means another country that shares it says "+1876". */
+bool	 phone_is_in(const char *number, const char *countries);
+
 /* prefix ("CA", "SM|MM", "RE", "AC", "PN", "MG") and 32 hex digits. */
 bool	 phone_is_sid(const char *s, const char *prefixes);
 

@@ -100,6 +100,26 @@ static const struct {
 	{ NULL,		CONSENT_NONE },
 };
 
+static const struct {
+	const char	*number, *countries;
+	bool		 in;
+} places[] = {
+	{ "+14155550188",  "+1",	 true },
+	{ "+12045550188",  "+1",	 true },	/* Manitoba */
+	{ "+442079460018", "+1",	 false },
+	{ "+442079460018", "+1,+44",	 true },
+	{ "+442079460018", "+1,+4420",	 true },
+	{ "+441512345678", "+1,+4420",	 false },
+	{ "+18765550188",  "+1",	 false },	/* Jamaica */
+	{ "+18765550188",  "+1,+1876",	 true },
+	{ "+18765550188",  "+1876,+1",	 true },
+	{ "+14415550188",  "+44,+1",	 false },	/* Bermuda */
+	{ "+19005550188",  "+1",	 false },	/* premium */
+	{ "+19005550188",  "*",		 true },
+	{ "+88213300000",  "+1,+44",	 false },
+	{ "+88213300000",  "+8",	 true },
+};
+
 int
 main(void)
 {
@@ -121,6 +141,10 @@ main(void)
 		tap_ok(phone_consent(bodies[i].body) == bodies[i].consent,
 		    "consent '%s'", bodies[i].body == NULL ? "NULL" :
 		    bodies[i].body);
+	for (size_t i = 0; i < COUNT(places); i++)
+		tap_ok(phone_is_in(places[i].number, places[i].countries) ==
+		    places[i].in, "'%s' %s '%s'", places[i].number,
+		    places[i].in ? "in" : "not in", places[i].countries);
 	mem_free(m);
 	return tap_done();
 }
