@@ -10,10 +10,12 @@ flatten() { # DOCUMENT [rows=1]: see json.awk
 	EOF
 }
 
-# What the last answer has at a path.
+# What the last answer has at a path, on one line.
 get() { # PATH
 	awk -F '\t' -v path="$1" '$1 == path {
-		print substr($0, length($1) + 2)
+		value = substr($0, length($1) + 2)
+		gsub(/\001/, " ", value)
+		print value
 		exit
 	}' <<-EOF
 		$flat
@@ -144,6 +146,7 @@ curl_once() { # CONFIG
 
 # Trouble that may pass is met by asking again, up to $patience seconds apart.
 # Nothing is sent twice by that: all tries have the same Idempotency-Key.
+patience=2
 ask() { # PATH CONFIG
 	pause=1
 	while :; do
