@@ -38,7 +38,9 @@ sub spec ($self) { return $self->{spec} }
 sub start ($self, %o) {
 	$self->stop;
 	$self->{with} = [ '--env', $o{env}, '--ca', $o{ca} ] if %o;
-	my @command = ("$self->{root}/t/standin/carrier", '--listen',
+	# A test that was killed leaves nobody behind.
+	my @command = (qw(setpriv --pdeathsig TERM --),
+		"$self->{root}/t/standin/carrier", '--listen',
 		"127.0.0.1:$self->{port}", '--state', "$self->{dir}/state",
 		@{ $self->{with} },
 		$self->{spec} ? ('--validate', $self->{spec}) : ());
