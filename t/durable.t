@@ -206,6 +206,21 @@ subtest 'a database that restarts under load costs nothing' => sub {
 		@posts ]), 150, 'and every text';
 };
 
+subtest 'a table that is locked for a moment is no wrong configuration' => sub {
+	my ($bin) = Ringback::Test::slurp($t->dir . '/.state') =~
+		/^BINDIR=(.+)$/m;
+	$t->dbh->begin_work;
+	$t->dbh->do('lock table numbers in access exclusive mode');
+	my ($status, undef, $said) = Ringback::Test::run_command(
+		"$bin/ringback-worker", '-f', $t->dir . '/.env', 'hooks');
+	isnt $status, 78, 'a worker that starts now is not kept from starting';
+	like $said, qr/lock timeout/, 'though it says what it met';
+	($status) = Ringback::Test::run_command("$bin/ringback-admin", '-f',
+		$t->dir . '/.env', 'number', 'list');
+	is $status, 75, 'try later, says ringback-admin';
+	$t->dbh->rollback;
+};
+
 subtest 'spooled files that are damaged do not hold up the others' => sub {
 	crash_database($t);
 	my @texts = map { { $t->text } } 1 .. 6;

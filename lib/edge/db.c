@@ -166,6 +166,44 @@ command(struct db *db, const char *sql, struct err *e)
 	return ok || down(db, e, "set up");
 }
 
+static bool
+server_said_no(struct db *db, PGresult *r, const char *name, struct err *e)
+{
+	static const char *const away[] = { "08", "40", "53", "55", "57",
+	    "58", "25006" };
+	const char	*state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+	const char	*text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+	enum err_kind	 kind = ERR_SYSTEM;
+
+	state = state == NULL ? "08000" : state;
+	(void)snprintf(db->state, sizeof(db->state), "%s", state);
+	for (size_t i = 0; i < sizeof(away) / sizeof(away[0]); i++)
+		if (text_starts(state, away[i]))
+			kind = ERR_DOWN;
+	if (text_starts(state, "22") || text_starts(state, "23"))
+		kind = ERR_INPUT;
+	err_set(e, kind, "database: %s: %s %s", name, state,
+	    text == NULL ? "" : text);
+	if (PQstatus(db->conn) != CONNECTION_OK || text_starts(state, "57P") ||
+	    text_starts(state, "25006"))
+		hang_up(db);
+	return false;
+}
+
+/* A statement is refused because it does not fit, or because the server is
+ * going down or a table is locked for a moment: only the first is for ever. */
+static bool
+not_prepared(struct db *db, PGresult *r, const char *name, struct err *e)
+{
+	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (!server_said_no(db, r, name, e) && e->kind != ERR_DOWN)
+		err_set(e, ERR_CONFIG, "statement %s does not fit the "
+		    "database: %s", name, text == NULL ? "" : text);
+	PQclear(r);
+	return false;
+}
+
 /* Prepares a statement and asks the server how many values it takes and
  * gives, so that sql.def and schema cannot drift apart unseen. */
 static bool
@@ -177,17 +215,14 @@ prepare(struct db *db, const struct db_statement *s, struct err *e)
 	if (!PQsendPrepare(db->conn, s->name, s->text, 0, NULL) ||
 	    (r = read_result(db, now_ms() + CONNECT_MS)) == NULL)
 		return down(db, e, s->name);
-	if (PQresultStatus(r) != PGRES_COMMAND_OK) {
-		err_set(e, ERR_CONFIG, "statement %s does not fit the "
-		    "database: %s", s->name,
-		    PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY));
-		PQclear(r);
-		return false;
-	}
+	if (PQresultStatus(r) != PGRES_COMMAND_OK)
+		return not_prepared(db, r, s->name, e);
 	PQclear(r);
 	if (!PQsendDescribePrepared(db->conn, s->name) ||
 	    (r = read_result(db, now_ms() + CONNECT_MS)) == NULL)
 		return down(db, e, s->name);
+	if (PQresultStatus(r) != PGRES_COMMAND_OK)
+		return not_prepared(db, r, s->name, e);
 	fits = PQnparams(r) == s->params && PQnfields(r) == s->columns;
 	if (!fits)
 		err_set(e, ERR_CONFIG, "statement %s takes %d values and "
@@ -264,30 +299,6 @@ bool
 db_check(struct db *db, struct err *e)
 {
 	return ready(db, e);
-}
-
-static bool
-server_said_no(struct db *db, PGresult *r, const char *name, struct err *e)
-{
-	static const char *const away[] = { "08", "40", "53", "55", "57",
-	    "58", "25006" };
-	const char	*state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-	const char	*text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-	enum err_kind	 kind = ERR_SYSTEM;
-
-	state = state == NULL ? "08000" : state;
-	(void)snprintf(db->state, sizeof(db->state), "%s", state);
-	for (size_t i = 0; i < sizeof(away) / sizeof(away[0]); i++)
-		if (text_starts(state, away[i]))
-			kind = ERR_DOWN;
-	if (text_starts(state, "22") || text_starts(state, "23"))
-		kind = ERR_INPUT;
-	err_set(e, kind, "database: %s: %s %s", name, state,
-	    text == NULL ? "" : text);
-	if (PQstatus(db->conn) != CONNECTION_OK || text_starts(state, "57P") ||
-	    text_starts(state, "25006"))
-		hang_up(db);
-	return false;
 }
 
 static bool
