@@ -214,7 +214,8 @@ subtest 'a value that will not do' => sub {
 			'mysql://u:canary@h/d', 'host=h password=canary'),
 		(map { [ TWILIO_API_BASE_URL => $_, $url ] } 'api.twilio.com',
 			'ftp://h', 'https://', 'https://u:canary@h', '://',
-			'https://h?key=canary', 'https://h#canary', 'nonsense'),
+			'https://h?key=canary', 'https://h#canary', 'https:/h',
+			'nonsense'),
 		(map { [ $_ => 'http://h.example', $http ] }
 			qw(TWILIO_API_BASE_URL OPENAI_BASE_URL LLM_BASE_URL
 			WEBHOOK_BASE_URL)),

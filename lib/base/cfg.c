@@ -78,7 +78,9 @@ url_split(const char *url, char *host, size_t host_room, bool *https,
 
 	if (u == NULL)
 		abort();
-	if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK)
+	/* libcurl would take "https:/host" as well. */
+	if (strstr(url, "://") == NULL ||
+	    curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK)
 		goto out;
 	*base = true;
 	for (size_t i = 0; i < 3; i++) {
