@@ -143,9 +143,9 @@ run(struct app *app)
 		if (e.kind == ERR_CONFIG)
 			return CFG_EXIT;
 	}
-	while (!stopping) {
-		idle = 1;
-		if (FCGX_Accept_r(&fcgi) != 0)
+	for (;;) {
+		idle = 1;	/* first: a signal behind this ends the wait */
+		if (stopping || FCGX_Accept_r(&fcgi) != 0)
 			break;
 		idle = 0;
 		serve(app, &fcgi);
