@@ -142,10 +142,13 @@ print_rows() {
 print_where_next() {
 	local where=''
 	[ "$dir" = "$top/.ringback" ] || where=" --dir $dir"
-	title "It keeps running; a pass sweeps every minute.  Next:"
-	cat <<-NEXT
+	title "It keeps running.  Next:"
+	! service_wanted carrier || cat <<-NEXT
 	  app/quickstart call$where --say "Please call me back."
 	  app/quickstart text$where --body "Hello"
+	NEXT
+	cat <<-NEXT
+	  app/quickstart sweep$where           a pass now, not at the next minute
 	  app/quickstart psql$where            the tables
 	  app/quickstart logs$where            what it logged
 	  app/quickstart down$where            stop it (--purge: and forget it)
