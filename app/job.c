@@ -3,6 +3,7 @@
  * done with it meanwhile is in steps.c. */
 #include "job.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -127,21 +128,30 @@ job_is_good(struct job *j, const struct fetch_answer *a, enum service from)
 {
 	struct sweep	*s = j->s;
 	struct verdict	 v;
+	double		 wait_s;
 
 	verdict_of(j->m, services[from], a, &v);
 	if (v.outcome == GOOD) {
 		s->outages[from] = 0;
 		return true;
 	}
+	/* A wrong model or a wrong address is not the recording's fault. */
+	if (a->status == 404 && from != TWILIO)
+		v.outcome = SETTING;
 	if (v.outcome == SETTING)
-		stop_pass(s, mem_printf(j->m, "%s; check the key and the "
-		    "account, nothing is lost", v.why));
+		stop_pass(s, mem_printf(j->m, "%s; check the %s, nothing is "
+		    "lost", v.why, a->status == 404 ? "model and the base URL" :
+		    "key and the account"));
 	/* A dead service would fail every recording in turn. */
 	if (v.outcome == OUTAGE && (++s->outages[from] >= MAX_OUTAGES ||
 	    (a->status == 0 && !a->sent)))
 		stop_pass(s, v.why);
-	job_set_back(j, v.outcome, verdict_wait_s(j->c.attempts, v.asked_s),
-	    v.why);
+	wait_s = verdict_wait_s(j->c.attempts, v.asked_s);
+	/* Its attempts are given back, so the wait grows with time instead:
+	 * each is as long as all before. */
+	if (v.outcome == OUTAGE && v.asked_s < 0)
+		wait_s = fmin(fmax(wait_s, (double)j->c.trying_s), 3600);
+	job_set_back(j, v.outcome, wait_s, v.why);
 	return false;
 }
 

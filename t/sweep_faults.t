@@ -15,7 +15,7 @@ use Ringback::Test;
 my $outside = Ringback::Outside->new;
 my $t = Ringback::Test->new(fakes => $outside->fakes);
 my %fake = map { $_ => $t->fake($_) } qw(twilio openai llm);
-my $frames = 40;
+my $frames = 34;
 
 # Each recording has a length of its own, and so its own transcript.
 sub due () { return $outside->recording($t, speech(++$frames)) }
@@ -82,6 +82,23 @@ subtest 'a wrong key stops the pass and costs nobody an attempt' => sub {
 	}
 };
 
+subtest 'a wrong model or base URL is no fault of the recordings' => sub {
+	for my $name (qw(openai llm)) {
+		my @sids = map { due() } 1 .. 2;
+		$outside->always($name => { status => 404, json => { error =>
+			{ message => 'The model `x` does not exist' } } });
+		my $before = asked($name);
+		my ($status, $out) = $t->sweep('--jobs', 1);
+		is $status, 75, "$name: exit 75";
+		like $out, qr/does not exist; check the model/,
+			"$name: says what to do";
+		is asked($name), $before + 1, "$name: is asked once";
+		is_deeply [ map { recording_row($_)->{status} } @sids ],
+			[ ('pending') x 2 ], "$name: none is given up";
+		all_is_well("$name 404", @sids);
+	}
+};
+
 subtest 'an empty purse stops the pass: waiting does not fill it' => sub {
 	my @sids = map { due() } 1 .. 2;
 	$outside->always(openai => { status => 429, headers => { 'Retry-After'
@@ -98,9 +115,10 @@ subtest 'an empty purse stops the pass: waiting does not fill it' => sub {
 
 subtest 'Retry-After is obeyed, within reason' => sub {
 	my @sids;
-	for my $case ([ 1, 1, 1 ], [ 7, 7, 7 ], [ 0, 1, 1 ], [ -1, 1, 1 ],
-		[ 99999999, 900, 900 ], [ 'soon', 13, 17 ],
-		[ Mojo::Date->new(time + 300)->to_string, 290, 300 ]) {
+	# The date first, while it is true.
+	for my $case ([ Mojo::Date->new(time + 300)->to_string, 290, 300 ],
+		[ 1, 1, 1 ], [ 7, 7, 7 ], [ 0, 1, 1 ], [ -1, 1, 1 ],
+		[ 99999999, 900, 900 ], [ 'soon', 13, 17 ]) {
 		my ($value, $least, $most) = @$case;
 		push @sids, due();
 		$outside->next(openai => { status => 429, headers =>
@@ -114,6 +132,23 @@ subtest 'Retry-After is obeyed, within reason' => sub {
 		is $status, 75, "$value: exit 75";
 	}
 	all_is_well('429', @sids);
+};
+
+subtest 'the longer an outage lasts, the less is asked' => sub {
+	my $sid = due();
+	for my $case ([ '10 minutes', 590, 640 ], [ '20 hours', 3590, 3600 ]) {
+		my ($since, $least, $most) = @$case;
+		$t->sql('update twilio_recordings set run_at = now(),
+			first_attempt_at = now() - ?::interval where
+			recording_sid = ? returning 1', $since, $sid);
+		$outside->next(openai => { status => 500, body => 'oops' });
+		$t->sweep;
+		my $r = recording_row($sid);
+		ok $r->{wait} >= $least && $r->{wait} <= $most + 1,
+			"after $since: $r->{wait} s";
+		is $r->{attempts}, 0, 'no attempt is burned';
+	}
+	all_is_well('a long outage', $sid);
 };
 
 subtest 'broken answers: each is told apart, none is believed' => sub {
