@@ -426,6 +426,10 @@ END $$;
 CREATE INDEX IF NOT EXISTS recordings_due
 	ON twilio_recordings (run_at, id)
 	WHERE step IN ('wait', 'download', 'analyse');
+-- What was given up: counted each time somebody asks how it is.
+CREATE INDEX IF NOT EXISTS twilio_recordings_dead
+	ON twilio_recordings (id)
+	WHERE step = 'dead';
 CREATE INDEX IF NOT EXISTS twilio_recordings_call_sid
 	ON twilio_recordings (call_sid);
 -- Done, but not yet deleted at Twilio (TWILIO_DELETE_RECORDINGS).
