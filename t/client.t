@@ -67,33 +67,31 @@ sub refused ($client, $status, $says, @args) {
 
 sub rows ($table) { my (undef, @rows) = split /\n/, $table; return @rows }
 
-subtest 'somebody who has --help and nothing else' => sub {
+# Types lines into one shell of the newcomer's; what each printed, by command.
+# Every one has to go well.
+sub type (@lines) {
 	my ($bin) = Ringback::Test::slurp($t->dir . '/.state') =~ /^BINDIR=(.+)$/m;
 	my $settings = $t->dir . '/.env';
-	my @lines = grep { !/^export/ } $newcomer->examples;
-	cmp_ok scalar @lines, '>=', 9, 'has examples';
-	my %done;
-	my $type = sub (@typed) {	# in one shell, each line with its outcome
-		my $script = join '', "ringback() { dash '$Ringback::Client::PROGRAM' "
-			. "\"\$@\"; }\n", map { "$_\necho \"= \$?\"\n" } @typed;
-		my $r = $newcomer->with(shell => [ 'dash', '-c', $script ],
-			program => 'dash', env => { PATH => "$bin:" . $newcomer->tools
-			. ":$ENV{PATH}" })->run;
-		my @out = split /^= (\d+)\n/m, $r->{out};
-		for (@typed) {
-			my ($out, $status) = splice @out, 0, 2;
-			is $status, 0, $_ or diag $r->{err};
-			$done{ /ringback (\w+)/ ? $1 : '' } .= $out;
-		}
-	};
+	my $script = join '', "ringback() { dash '$Ringback::Client::PROGRAM' "
+		. "\"\$@\"; }\n", map { s/ringback-admin key/ringback-admin -f
+		$settings key/r =~ s/\n\s+/ /gr . "\necho \"= \$?\"\n" } @lines;
+	my $r = $newcomer->with(shell => [ 'dash', '-c', $script ],
+		program => 'dash', env => { CURL_CA_BUNDLE => $place{cacert},
+		PATH => "$bin:" . $newcomer->tools . ":$ENV{PATH}" })->run;
+	my (@out, %printed) = split /^= (\d+)\n/m, $r->{out};
+	for (@lines) {
+		my ($out, $status) = splice @out, 0, 2;
+		is $status, 0, $_ or diag $r->{err};
+		$printed{ /^(?:date \| )?(\w\S*)(?: (\w+))?/ && $2 // $1 } .= $out;
+	}
+	return %printed;
+}
+
+subtest 'somebody who has --help and nothing else' => sub {
+	my $dir = $t->dir;
+	my @lines = map { s/\bDIR\b/$dir/gr } $newcomer->examples;
 	my ($last) = grep { /transcript CA\.\.\.$/ } @lines;
-	$type->(map { s/ringback-admin key/ringback-admin -f $settings key/r }
-		grep { $_ ne $last } @lines);
-	$twilio->idle;
-	is +($t->sweep)[0], 0, 'a minute later';
-	my ($sid) = map { /\byes\b.*\b(CA[0-9a-f]{32})$/ ? $1 : () }
-		rows(well($newcomer, 'calls'));
-	$type->($last =~ s/CA\.\.\./$sid/r);
+	my %done = type(grep { $_ ne $last } @lines);
 	is sprintf('%o', (stat $newcomer->key_file)[2] & 0777), '600',
 		'the key is for nobody else';
 	like $done{health}, qr/^database +ok$/m, 'the server is well';
@@ -102,16 +100,40 @@ subtest 'somebody who has --help and nothing else' => sub {
 	my ($sent) = $twilio->requests(qr/Messages/);
 	like $sent->{params}{Body}, qr/^\w+ \w+ +\d.*\d$/, 'today, in words';
 	is $sent->{params}{To}, $them, 'to them';
-	like $done{calls}, qr/^\d{4}(-\d\d){2} \d\d:\d\d  out  \Q$us\E  \Q$them\E  .* CA\w{32}$/m,
+	like $done{calls}, qr/^\d{4}(-\d\d){2} \d\d:\d\d  out  \Q$us  $them\E .* CA\w{32}$/m,
 		'the call is in the list';
 	is_deeply decode_json(Ringback::Test::slurp($newcomer->home
 		. '/invoices.json')), { success => Mojo::JSON->true,
 		messages => [], next => undef }, 'no invoices, in JSON';
+
+	$twilio->idle;
+	is +($t->sweep)[0], 0, 'a minute later';
+	my ($sid) = map { /\byes\b.*\b(CA[0-9a-f]{32})$/ ? $1 : () }
+		rows(well($newcomer, 'calls'));
+	%done = type($last =~ s/CA\.\.\./$sid/r);
 	like $done{transcript}, qr/from \Q$us\E to \Q$them\E/, 'the transcript: who';
 	like $done{transcript}, qr/^  \Q$HEARD\E$/m, 'what was said';
-	like $done{transcript}, qr/^summary\n  An order is ready\.\n\nkey points\n  - The order is blue/m,
+	like $done{transcript}, qr/^summary\n  An order is ready\.$/m,
+		'what it was about';
+	like $done{transcript}, qr/^key points\n  - The order is blue\.\n  - It is/m,
 		'what was made of it';
 	unlike $done{transcript}, qr/^pain points/m, 'and no empty list';
+
+	# README is shorter.
+	my ($section) = Ringback::Test::slurp("$Ringback::Test::ROOT/README") =~
+		/^EVERYDAY USE(.*?)\n\n(?!    )/ms;
+	my ($key) = Ringback::Test::slurp($newcomer->key_file);
+	%done = type("echo 'Authorization: Bearer $key' >auth", map {
+		s/https:\S+$/$place{url}/r =~ s/CA\.\.\./$sid/r }
+		$section =~ /^    (\S.*)$/mg);
+	is scalar(() = $done{curl} =~ /"call_sid"/g), 2, 'README: by curl, too';
+	like $done{transcript}, qr/^  \Q$HEARD\E$/m, '... and all the rest';
+	my ($try) = Ringback::Test::slurp("$Ringback::Test::ROOT/README") =~
+		m{^    app/(ringback .*?[^\\]\n)}ms;
+	%done = type($try =~ s/ *#.*\n//r =~ s/\.ringback\b/$dir/gr =~
+		s/\\\n//r);
+	is scalar rows($done{ringback}), 2,
+		'... with what quickstart leaves';
 };
 
 subtest 'what may be said reaches Twilio, letter by letter' => sub {

@@ -46,6 +46,8 @@ sub run (@command) {
 
 my @settings = slurp('lib/base/cfg.def') =~
     /^CFG\(\w+,\s*\w+,\s*"([A-Z][A-Z_]*)"/mg;
+# What the client takes from its environment, beside the settings.
+my @variables = slurp('app/ringback.1') =~ /^\.It Ev (\S+)$/mg;
 my $readme = slurp 'README';
 my $makefile = slurp('Makefile.am') =~ s/\\\n\s*/ /gr;
 
@@ -79,7 +81,8 @@ subtest settings => sub {
 	    'so has the sample';
 	like $readme, qr/ringback-admin config --sample/,
 	    'which README speaks of';
-	is_deeply [grep { $_ =~ /_/ && !{map { $_ => 1 } @settings}->{$_} }
+	my %known = map { $_ => 1 } @settings, @variables;
+	is_deeply [grep { /_/ && !$known{$_} }
 	    $readme =~ /\b((?:TWILIO|OPENAI|LLM|TRANSCRIBE|VOICE|SMS|SWEEP|SEND|
 	    RINGBACK|WEBHOOK|DATABASE)_[A-Z_]+)\b/xg], [],
 	    'README names no other';
