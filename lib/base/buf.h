@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* buf: a growing byte string with a cap. A failure (cap reached) sticks;
  * check buf_ok() once at the end. s is always NUL-terminated and never NULL
- * after buf_init(). Owned by its mem. */
+ * after buf_new(). Owned by its mem. */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 

@@ -3,8 +3,8 @@
  * mail), written with one write(2) so that lines of several processes never
  * mix. A line is logfmt: time, level, message, then key=value pairs.
  * Values are quoted and control bytes escaped; callers pass no secret, no
- * message body and only masked numbers (text_mask_number). A line that
- * cannot be written is counted and dropped: logging never stops a call. */
+ * message body and no telephone number. A line that cannot be written is
+ * dropped: logging never stops a call. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -19,14 +19,12 @@ void	log_init(const char *program, enum log_level min);
 /* Context appended to every line until changed, e.g. "req=…"; NULL none. */
 void	log_context(const char *text);
 
-/* fmt makes the key=value part; use LOGQ() for values that need quoting. */
+/* fmt makes the key=value part; use log_quote() for values that need quoting. */
 void	log_at(enum log_level, const char *msg, const char *fmt, ...)
 	    PRINTF_LIKE(3, 4);
 
 /* A quoted, escaped value for a %s in fmt; valid until the fourth next use. */
 const char *log_quote(const char *s);
-
-unsigned long log_dropped(void);
 
 #define log_debug(...)	log_at(LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...)	log_at(LEVEL_INFO, __VA_ARGS__)

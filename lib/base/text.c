@@ -169,16 +169,3 @@ text_sha256(struct mem *m, const void *p, size_t n)
 		abort();
 	return text_hex(m, md, bytes);
 }
-
-char *
-text_mask_number(struct mem *m, const char *number)
-{
-	size_t n;
-
-	if (number == NULL)
-		return mem_dup(m, "-");
-	n = strlen(number);
-	if (number[0] != '+' || n < 11)
-		return mem_dup(m, "***");
-	return mem_printf(m, "%.4s***%s", number, number + n - 2);
-}

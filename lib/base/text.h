@@ -33,8 +33,4 @@ bool	 text_starts(const char *s, const char *prefix);
 bool	 text_is_uuid(const char *s);
 bool	 text_ends(const char *s, const char *suffix);
 
-/* "+15551230001" -> "+155***01": enough to find a call, not to dial it; what
- * is short or no number at all shows nothing. */
-char	*text_mask_number(struct mem *, const char *number);
-
 #endif

@@ -34,8 +34,9 @@ static const struct {
 	{ "admin", KEY_ADMIN },
 };
 
-bool
-key_scopes(const char *words, unsigned *scopes)
+/* "read,send" -> scopes; false when a word is unknown or there is none. */
+static bool
+read_scopes(const char *words, unsigned *scopes)
 {
 	size_t n;
 
@@ -109,7 +110,7 @@ admit(struct store *s, struct mem *m, const struct db_rows *row, struct key *k,
 	const struct db_value values[] = { db_text(k->id) };
 
 	k->user_id = db_get(row, 0, 1);
-	if (!key_scopes(db_get(row, 0, 2), &k->scopes))
+	if (!read_scopes(db_get(row, 0, 2), &k->scopes))
 		return err_set(e, ERR_AUTH, REFUSAL);
 	return *db_get(row, 0, 3) != 't' ||
 	    sql_run(s, m, SQL_KEY_USED, values, NULL, e);
@@ -180,7 +181,7 @@ key_add(struct store *s, struct mem *m, const char *name, const char *user_id,
 	struct db_value values[6];
 	unsigned	bits;
 
-	if (!key_scopes(scopes, &bits))
+	if (!read_scopes(scopes, &bits))
 		return err_set(e, ERR_INPUT,
 		    "scopes are some of read,send,watch,admin");
 	if (user_id == NULL && !(bits & KEY_ADMIN) &&

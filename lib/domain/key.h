@@ -27,9 +27,6 @@ struct key {
 	unsigned	 scopes;	/* of enum key_scope */
 };
 
-/* "read,send" -> scopes; false when a word is unknown or there is none. */
-bool		 key_scopes(const char *words, unsigned *scopes);
-
 /* Checks an Authorization header ("Bearer tw_…"). ERR_AUTH for a key that is
  * missing, malformed, unknown, revoked or expired: one answer for all. */
 MUST_CHECK bool	 key_check(struct store *, struct mem *, const char *header,

@@ -376,14 +376,6 @@ json_number(const cJSON *j, const char *name, double fallback)
 	return cJSON_IsNumber(v) ? v->valuedouble : fallback;
 }
 
-bool
-json_bool(const cJSON *j, const char *name, bool fallback)
-{
-	const cJSON *v = json_get(j, name);
-
-	return cJSON_IsBool(v) ? cJSON_IsTrue(v) != 0 : fallback;
-}
-
 void
 json_add(cJSON *j, const char *name, cJSON *v)
 {

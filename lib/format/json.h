@@ -35,7 +35,6 @@ cJSON		*json_array(struct mem *);
 const cJSON	*json_get(const cJSON *, const char *name);	/* or NULL */
 const char	*json_text(const cJSON *, const char *name);	/* or NULL */
 double		 json_number(const cJSON *, const char *name, double fallback);
-bool		 json_bool(const cJSON *, const char *name, bool fallback);
 
 /* Into an array the name is NULL. NULL text adds JSON null. Text must be
  * UTF-8. Running out of memory aborts. */

@@ -157,14 +157,6 @@ twiml_record(struct twiml *t, const struct twiml_record *r)
 }
 
 void
-twiml_pause(struct twiml *t, long seconds)
-{
-	verb(t, "Pause");
-	number(t, "length", seconds);
-	buf_str(t->out, "/>");
-}
-
-void
 twiml_hangup(struct twiml *t)
 {
 	verb(t, "Hangup");

@@ -52,7 +52,6 @@ void	 twiml_say(struct twiml *, const struct twiml_voice *,
 void	 twiml_message(struct twiml *, const char *text);
 
 void	 twiml_record(struct twiml *, const struct twiml_record *);
-void	 twiml_pause(struct twiml *, long seconds);
 void	 twiml_hangup(struct twiml *);
 MUST_CHECK bool	 twiml_close(struct twiml *, struct err *);
 

@@ -252,8 +252,6 @@ test_getters(struct mem *m)
 	    "number");
 	tap_ok(json_number(j, "t", -1) < 0 && json_number(j, "x", -1) < 0 &&
 	    json_number(NULL, "n", -1) < 0, "number: fallback");
-	tap_ok(json_bool(j, "b", false) && !json_bool(j, "n", false) &&
-	    json_bool(j, "x", true), "bool and fallback");
 	tap_ok(json_get(j, "z") != NULL && json_get(NULL, "z") == NULL, "get");
 }
 
