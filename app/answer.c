@@ -2,6 +2,9 @@
 /* answer: the envelope that clients know: {"success":…}. */
 #include "app.h"
 
+#include <string.h>
+
+#include "base/text.h"
 #include "format/json.h"
 
 #include "base/banned.h"
@@ -16,10 +19,12 @@ answer_error_body(struct request *q, const struct err *e)
 	    e->kind == ERR_CONFIG ?
 	    "something failed here; the log has it under this requestId" :
 	    e->kind == ERR_DOWN && e->code[0] == '\0' ?
-	    "a part of this service is away; try again soon" : e->text);
+	    "a part of this service is away; try again soon" :
+	    text_to_utf8(q->m, e->text, strlen(e->text)));
 	json_add_text(o, "code", err_code(e));
 	if (e->field[0] != '\0')
-		json_add_text(o, "field", e->field);
+		json_add_text(o, "field", text_to_utf8(q->m, e->field,
+		    strlen(e->field)));	/* it may be cut in a character */
 	json_add_text(o, "requestId", q->http.id == NULL ? "-" : q->http.id);
 	return json_print(q->m, o);
 }

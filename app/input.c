@@ -2,7 +2,6 @@
 /* input: one check per type of params.def. */
 #include "input.h"
 
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,19 +39,6 @@ bad(struct err *e, const struct input_param *p, const char *what)
 	    p->name, what);
 }
 
-static bool
-matches(const char *value, const char *pattern)
-{
-	regex_t	re;
-	bool	ok;
-
-	if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-		abort();
-	ok = regexec(&re, value, 0, NULL, 0) == 0;
-	regfree(&re);
-	return ok;
-}
-
 static size_t
 characters(const char *s)
 {
@@ -74,7 +60,7 @@ check_text(struct mem *m, const struct input_param *p, const char *s,
 		    mem_printf(m, "must have %ld characters", p->max) :
 		    mem_printf(m, "must have %ld to %ld characters", p->min,
 		    p->max));
-	if (p->shape != NULL && !matches(s, p->shape))
+	if (p->shape != NULL && !text_matches(s, p->shape))
 		return bad(e, p, mem_printf(m, "must be of the form %s",
 		    p->shape));
 	return true;
@@ -84,7 +70,7 @@ static bool
 check_choice(struct mem *m, const struct input_param *p, const char *s,
     struct err *e)
 {
-	return matches(s, mem_printf(m, "^(%s)$", p->shape)) ||
+	return text_matches(s, mem_printf(m, "^(%s)$", p->shape)) ||
 	    bad(e, p, mem_printf(m, "must be one of %s", p->shape));
 }
 
@@ -98,7 +84,7 @@ read_time(struct mem *m, const char *s)
 
 	if ((zone = strrchr(copy, ' ')) != NULL && zone - copy >= 16)
 		*zone = '+';
-	if (!matches(copy, "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}"
+	if (!text_matches(copy, "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}"
 	    "(:[0-9]{2}(\\.[0-9]{1,6})?)?"
 	    "(Z|[+-](0[0-9]|1[0-5]):?[0-5][0-9])?)?$"))
 		return NULL;
@@ -141,7 +127,7 @@ check(struct mem *m, const struct input_param *p, const char *s,
 		    bad(e, p, mem_printf(m, "must be a whole number from %ld "
 		    "to %ld", p->min, p->max));
 	case BOOLEAN:
-		return matches(s, "^(true|false|1|0)$") ||
+		return text_matches(s, "^(true|false|1|0)$") ||
 		    bad(e, p, "must be true or false");
 	case CHOICE:
 		return check_choice(m, p, s, e);
@@ -170,7 +156,7 @@ check_urls(struct mem *m, const struct input_param *p, const cJSON *list,
 		    "URLs", p->max));
 	cJSON_ArrayForEach(item, list)
 		if (!cJSON_IsString(item) || strlen(item->valuestring) > 2048 ||
-		    !matches(item->valuestring, "^https://[^ ]+$"))
+		    !text_matches(item->valuestring, "^https://[^ ]+$"))
 			return bad(e, p, "must hold https URLs");
 	return true;
 }

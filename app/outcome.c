@@ -21,6 +21,8 @@ static const struct {
 	    "this country are not allowed (SEND_COUNTRIES)" },
 	{ "opted_out", "to", ERR_FORBIDDEN, 0, "the recipient has opted out "
 	    "of texts from this sender (STOP)" },
+	{ "foreign_sender", "from", ERR_FORBIDDEN, 0, "this number belongs to "
+	    "another user" },
 	{ "quiet_hours", "", ERR_FORBIDDEN, 0, "nothing is sent during the "
 	    "quiet hours (SEND_QUIET_HOURS)" },
 	{ "daily_ceiling", "", ERR_LIMIT, 3600, "the ceiling for all sends of "
@@ -94,7 +96,8 @@ outcome_conclude(struct request *q, const struct fetch_answer *a,
 	    (a->status >= 200 && a->status < 400))
 		return true;
 	res->state = "failed";
-	res->error_code = lround(json_number(o, "code", 0));
+	res->error_code = lround(fmin(fmax(json_number(o, "code", 0), 0),
+	    99999));	/* Twilio's codes have five digits */
 	if (a->status == 0)
 		err_field(e, ERR_DOWN, "twilio_unreachable", "",
 		    "Twilio cannot be reached; nothing was sent");

@@ -220,6 +220,7 @@ read_common(struct app *app, struct request *q, struct outbox_send *s,
 	s->recipient = input_text(q, "to");
 	s->metadata = input_text(q, "metadata");
 	s->sender = input_text(q, "from");
+	s->chosen = s->sender != NULL && !admin;
 	if (s->sender == NULL)
 		s->sender = app->cfg->phone_number;
 	s->request = json_object(q->m);

@@ -197,6 +197,7 @@ main(int argc, char **argv)
 	if (app.cfg->environment == CFG_DEVELOPMENT)
 		log_warn("RINGBACK_ENV=development: webhook signatures are "
 		    "NOT checked; anybody can post calls and texts", "%s", "");
+	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
 	metric_open(app.cfg->metrics_file);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
 		abort();

@@ -607,7 +607,7 @@ END $$;
 --	replay      the key was used for this very request: give its answer
 --	mismatch    the key was used for another request
 --	would_send  a dry run, and no rule stands against it
---	…           the rule that stops it: opted_out, quiet_hours,
+--	…           the rule that stops it: opted_out, foreign_sender, quiet_hours,
 --	            daily_ceiling, key_rate, recipient_rate
 --
 -- p holds the request: kind (call, message), row, key, user, sender,
@@ -647,6 +647,11 @@ BEGIN
 				 WHERE sender = p->>'sender'
 				   AND recipient = p->>'recipient')
 			THEN 'opted_out'
+			WHEN (p->>'chosen')::boolean AND EXISTS (
+				SELECT FROM numbers n
+				 WHERE n.number = p->>'sender'
+				   AND n.user_id <> coalesce(p->>'user', ''))
+			THEN 'foreign_sender'
 			WHEN quiet_from < quiet_to AND local_time >= quiet_from
 				AND local_time < quiet_to
 			THEN 'quiet_hours'

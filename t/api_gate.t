@@ -43,10 +43,10 @@ sub traces () {
 }
 
 my %status = (country_not_allowed => 403, opted_out => 403,
-	quiet_hours => 403, daily_ceiling => 429, key_rate => 429,
+	foreign_sender => 403, quiet_hours => 403, daily_ceiling => 429, key_rate => 429,
 	recipient_rate => 429);
-my %blames_to = map { $_ => 1 } qw(country_not_allowed opted_out
-	recipient_rate);
+my %blames = (foreign_sender => 'from', map { $_ => 'to' }
+	qw(country_not_allowed opted_out recipient_rate));
 
 # A send that a rule stands against; a dry run has said so.
 sub is_stopped ($path, $to, $rule, $what, %more) {
@@ -60,7 +60,7 @@ sub is_stopped ($path, $to, $rule, $what, %more) {
 	my $answer = post($path, $to, %more);
 	is_deeply [ $answer->status, @{ $answer->json }{qw(success code error
 		field)} ], [ $status{$rule}, Mojo::JSON->false, $rule, $reason,
-		$blames_to{$rule} ? 'to' : undef ],
+		$blames{$rule} ],
 		'… and so it is, in the same words' or diag $answer;
 	like $answer->header('Retry-After') // '',
 		$status{$rule} == 429 ? qr/^[1-9]\d*$/ : qr/^$/,
@@ -104,6 +104,20 @@ subtest 'countries' => sub {
 };
 
 # --- who does not want to -------------------------------------------------
+
+subtest 'a number that is somebody else\'s is not to be used' => sub {
+	$t->dbh->do('insert into numbers (number, user_id) values (?, ?)',
+		undef, $our_other, 'user-456');
+	for my $path ($CALL, $TEXT) {
+		is_stopped($path, number(), 'foreign_sender', $path,
+			from => $our_other);
+		is_sent($path, number(), "$path: by its owner", from =>
+			$our_other, key => $t->key(user => 'user-456'));
+		is_sent($path, number(), "$path: by an administrator", from =>
+			$our_other, key => $t->key);
+	}
+	$t->dbh->do('delete from numbers');
+};
 
 sub says ($from, $body, %more) {
 	return $twilio->control(POST => 'text', { from => $from, body => $body,

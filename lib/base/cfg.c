@@ -4,7 +4,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,19 +122,6 @@ cfg_is_loopback(const char *url)
 	    host_is_loopback(host);
 }
 
-static bool
-matches(const char *value, const char *pattern)
-{
-	regex_t	re;
-	bool	ok;
-
-	if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-		abort();
-	ok = regexec(&re, value, 0, NULL, 0) == 0;
-	regfree(&re);
-	return ok;
-}
-
 /* Index of value among "a|b|c", or -1. */
 static long
 choice_index(const char *value, const char *shape)
@@ -186,7 +172,7 @@ set(struct cfg *c, struct mem *m, const struct row *r, const char *value,
 	case TEXT:
 		if (!text_is_utf8(value, strlen(value)))
 			buf_printf(problems, "%s: not UTF-8\n", r->env);
-		else if (r->shape != NULL && !matches(value, r->shape))
+		else if (r->shape != NULL && !text_matches(value, r->shape))
 			buf_printf(problems, "%s: not of the form %s\n",
 			    r->env, r->shape);
 		else

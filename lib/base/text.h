@@ -32,5 +32,7 @@ bool	 text_starts(const char *s, const char *prefix);
 /* 8-4-4-4-12 hex digits, lower case, as PostgreSQL prints them. */
 bool	 text_is_uuid(const char *s);
 bool	 text_ends(const char *s, const char *suffix);
+/* True if the POSIX extended regex, one of our own, matches. */
+bool	 text_matches(const char *s, const char *pattern);
 
 #endif

@@ -48,6 +48,7 @@ as_json(struct mem *m, const struct cfg *cfg, const struct outbox_send *s)
 	json_add_text(o, "key", s->key_id);
 	json_add_text(o, "user", s->user_id);
 	json_add_text(o, "sender", s->sender);
+	json_add_bool(o, "chosen", s->chosen);
 	json_add_text(o, "recipient", s->recipient);
 	json_add_text(o, "body", s->body);
 	json_add(o, "metadata", parsed(s->metadata));

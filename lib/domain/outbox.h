@@ -22,6 +22,7 @@ struct outbox_send {
 	const char	*row;		/* id of its row: a fresh UUID */
 	const char	*key_id, *user_id;
 	const char	*sender;	/* number or Messaging Service */
+	bool		 chosen;	/* by a user who may not use others' */
 	const char	*recipient;
 	const char	*body;		/* of a text */
 	const char	*metadata;	/* JSON object, NULL none */
