@@ -97,8 +97,9 @@ subtest 'what was killed comes back, or goes' => sub {
 	kill 'KILL', $one->pids('postgres');
 	is(($one->quickstart('down'))[0], 0, 'down, with the database dead');
 	is_deeply [ $one->survivors ], [], 'nothing is left';
-	($status) = $one->quickstart('up');
-	is $status, 0, 'and it starts after a crash of the database';
+	($status, undef, my $err) = $one->quickstart('up');
+	is $status, 0, 'and it starts after a crash of the database'
+		or diag $err;
 };
 
 subtest 'mistakes get a sentence and start nothing' => sub {

@@ -95,6 +95,11 @@ start_postgres() {
 		    >>"$dir/log/postgres.log" 2>&1 ||
 		    { tail "$dir/log/postgres.log" >&2; die "initdb failed"; }
 	fi
+	# Killed, but not yet buried by init, it would still pass for alive.
+	if [ -e "$dir/pg/postmaster.pid" ] &&
+	    [ -z "$(alive "$(head -n 1 "$dir/pg/postmaster.pid")")" ]; then
+		rm -f "$dir/pg/postmaster.pid"
+	fi
 	# Error lines carry no values: a log is no place for a number.
 	cat >"$dir/pg/ringback.conf" <<-CONF
 		listen_addresses = ''
