@@ -87,6 +87,7 @@ start() {
 }
 
 start_postgres() {
+	local lock
 	if [ ! -e "$dir/pg/PG_VERSION" ]; then
 		say "making a database cluster"
 		(cd "$dir/run" && env -i "${clean_env[@]}" "${as_user[@]}" \
@@ -96,10 +97,10 @@ start_postgres() {
 		    { tail "$dir/log/postgres.log" >&2; die "initdb failed"; }
 	fi
 	# Killed, but not yet buried by init, it would still pass for alive.
-	if [ -e "$dir/pg/postmaster.pid" ] &&
-	    [ -z "$(alive "$(head -n 1 "$dir/pg/postmaster.pid")")" ]; then
-		rm -f "$dir/pg/postmaster.pid"
-	fi
+	for lock in "$dir/pg/postmaster.pid" "$dir/run/.s.PGSQL.5432.lock"; do
+		[ ! -e "$lock" ] || [ -n "$(alive "$(head -n 1 "$lock")")" ] ||
+		    rm -f "$lock"
+	done
 	# Error lines carry no values: a log is no place for a number.
 	cat >"$dir/pg/ringback.conf" <<-CONF
 		listen_addresses = ''
