@@ -361,8 +361,8 @@ subtest 'without the database' => sub {
 subtest 'too many requests' => sub {
 	my $conf = $t->dir . '/nginx/ringback.conf';
 	my $text = Ringback::Test::slurp($conf);
-	my $slow = $text =~ s{rate=100r/s}{rate=1r/m}r
-		=~ s{burst=200 nodelay}{nodelay}gr;
+	my $slow = $text =~ s{rate=1000r/s}{rate=1r/m}r
+		=~ s{burst=1000 nodelay}{nodelay}gr;
 	isnt $slow, $text, 'a narrow door';
 	my $write = sub ($what) {
 		open my $fh, '>', $conf or die "$conf: $!";
