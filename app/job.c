@@ -6,9 +6,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "verdict.h"
 
@@ -26,15 +26,6 @@ static const char *const services[] = {
 	[ANALYST] = "the language model's server",
 };
 
-long
-sweep_now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 void
 job_finish(struct job *j, const char *how, const char *why)
 {
@@ -44,7 +35,7 @@ job_finish(struct job *j, const char *how, const char *why)
 	if (s->chatty || why != NULL)
 		log_info(how, "recording=%s attempt=%ld ms=%ld%s%s",
 		    j->c.recording_sid, j->c.attempts,
-		    sweep_now_ms() - j->started_ms, why == NULL ? "" :
+		    clock_ms() - j->started_ms, why == NULL ? "" :
 		    " why=", why == NULL ? "" : log_quote(why));
 	while (*p != j)
 		p = &(*p)->next;
@@ -114,7 +105,7 @@ job_set_back(struct job *j, enum outcome outcome, double wait_s, const char *why
 	else
 		s->later++;
 	if (!f.dead && wait_s <= SOON_S) {
-		long at = sweep_now_ms() + (long)(wait_s * 1000) + 50;
+		long at = clock_ms() + (long)(wait_s * 1000) + 50;
 
 		if (s->again_ms == 0 || at < s->again_ms)
 			s->again_ms = at;
@@ -193,7 +184,7 @@ job_start(struct sweep *s, struct mem *own, const struct claim *c)
 	j->s = s;
 	j->m = own;
 	j->c = *c;
-	j->started_ms = sweep_now_ms();
+	j->started_ms = clock_ms();
 	j->text = buf_new(own, 4 * 1024 * 1024);
 	j->segments = json_array(own);
 	j->next = s->jobs;

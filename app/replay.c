@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "domain/account.h"
 #include "edge/spool.h"
 #include "edge/http.h"
@@ -95,19 +96,6 @@ replay_spool(struct sweep *s, struct mem *m, struct err *e)
 	return true;
 }
 
-/* Cuts the line at *p off; *p moves behind it. */
-static char *
-take_line(char **p)
-{
-	char *line = *p, *nl = strchr(line, '\n');
-
-	if (nl == NULL)
-		return NULL;
-	*nl = '\0';
-	*p = nl + 1;
-	return line;
-}
-
 static const char *
 path_of(struct mem *m, const char *uri)
 {
@@ -127,8 +115,9 @@ replay_kept(struct sweep *s, struct mem *m, const char *path,
 	if (!spool_read_file(m, path, MAX_KEPT, &p, &bytes, e))
 		return false;
 	end = p + bytes;
-	if ((uri = take_line(&p)) == NULL ||
-	    (signature = take_line(&p)) == NULL || end == p || end[-1] != '\n')
+	if ((uri = text_take_line(&p, end)) == NULL ||
+	    (signature = text_take_line(&p, end)) == NULL || end == p ||
+	    end[-1] != '\n')
 		return err_set(e, ERR_INPUT, "the file is cut short");
 	ev.uri = uri;
 	ev.route = event_route(path_of(m, uri));

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/text.h"
@@ -69,15 +70,6 @@ pause_ms(long ms)
 	(void)nanosleep(&t, NULL);
 }
 
-static long
-now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Asks Twilio once; a 429 was "never processed" (Twilio error 20429) and is
  * asked again with full jitter while there is time. */
 static void
@@ -87,19 +79,19 @@ ask_twilio(struct app *app, struct request *q, enum outbox_kind kind,
 	struct account		account = { .sid = app->cfg->account_sid,
 				    .tokens = { app->cfg->auth_token, NULL } };
 	struct fetch_request	f;
-	long			start = now_ms(), pause, cap = 200;
+	long			start = clock_ms(), pause, cap = 200;
 
 	twilio_create(app->cfg, q->m, &account, kinds[kind].resource, form,
 	    &f);
 	for (;;) {
-		if (f.total_ms > ANSWER_MS - (now_ms() - start))
-			f.total_ms = ANSWER_MS - (now_ms() - start);
+		if (f.total_ms > ANSWER_MS - (clock_ms() - start))
+			f.total_ms = ANSWER_MS - (clock_ms() - start);
 		fetch_one(q->m, &f, a);
 		pause = 50 + random() % cap;
 		if (a->retry_after_s > 0)
 			pause = a->retry_after_s * 1000;
 		if (a->status != 429 || pause > MAX_PAUSE_MS ||
-		    now_ms() + pause - start > PATIENCE_MS)
+		    clock_ms() + pause - start > PATIENCE_MS)
 			return;
 		pause_ms(pause);
 		cap = cap < MAX_PAUSE_MS / 2 ? cap * 2 : MAX_PAUSE_MS;

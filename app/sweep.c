@@ -16,6 +16,7 @@
 
 #include <curl/curl.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/text.h"
@@ -148,7 +149,7 @@ claim_one(struct sweep *s)
 static bool
 wait_for_soon(struct sweep *s, long pass_end_ms)
 {
-	long now = sweep_now_ms(), at = s->again_ms;
+	long now = clock_ms(), at = s->again_ms;
 
 	s->again_ms = 0;
 	if (at == 0 || at > pass_end_ms)
@@ -162,8 +163,8 @@ static void
 work(struct sweep *s, size_t jobs, size_t limit)
 {
 	long	beat_ms = s->cfg->lease_secs * 1000 / 4;
-	long	next_beat = sweep_now_ms() + beat_ms;
-	long	patience = sweep_now_ms() + 30000;
+	long	next_beat = clock_ms() + beat_ms;
+	long	patience = clock_ms() + 30000;
 
 	while (!stopped) {
 		while (s->stop[0] == '\0' && s->running < jobs && limit > 0 &&
@@ -173,9 +174,9 @@ work(struct sweep *s, size_t jobs, size_t limit)
 		    !wait_for_soon(s, patience)))
 			break;
 		(void)fetch_wait(s->fetch, 250);
-		if (sweep_now_ms() >= next_beat) {
+		if (clock_ms() >= next_beat) {
 			job_heartbeat(s);
-			next_beat = sweep_now_ms() + beat_ms;
+			next_beat = clock_ms() + beat_ms;
 		}
 	}
 	if (stopped) {
@@ -234,7 +235,7 @@ summary(const struct sweep *s, long started_ms)
 	(void)printf("ringback-sweep: %zu done, %zu without speech, %zu "
 	    "failed, %zu later, %zu events replayed in %.1f s%s%s\n", s->done,
 	    s->silent, s->failed, s->later, s->replayed,
-	    (double)(sweep_now_ms() - started_ms) / 1000,
+	    (double)(clock_ms() - started_ms) / 1000,
 	    s->stop[0] == '\0' ? "" : "; stopped: ", s->stop);
 	if (s->stop[0] != '\0')
 		return EXIT_LATER;
@@ -245,7 +246,7 @@ summary(const struct sweep *s, long started_ms)
 static int
 run(struct sweep *s, struct mem *m, const struct options *o)
 {
-	long		started_ms = sweep_now_ms();
+	long		started_ms = clock_ms();
 	struct err	e;
 
 	if (!store_check(s->store, &e)) {

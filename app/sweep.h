@@ -30,8 +30,6 @@ struct sweep {
 	long			 again_ms;	/* something is due soon; 0 no */
 };
 
-long	 sweep_now_ms(void);	/* CLOCK_MONOTONIC */
-
 /* One recording from claim to done, driven by fetch_wait(). The job frees
  * itself when it is over. */
 void	 job_start(struct sweep *, struct mem *own, const struct claim *);

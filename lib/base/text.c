@@ -160,6 +160,18 @@ text_ends(const char *s, const char *suffix)
 	return n >= k && strcmp(s + n - k, suffix) == 0;
 }
 
+char *
+text_take_line(char **p, const char *end)
+{
+	char *line = *p, *nl = memchr(line, '\n', (size_t)(end - line));
+
+	if (nl == NULL)
+		return NULL;
+	*nl = '\0';
+	*p = nl + 1;
+	return line;
+}
+
 bool
 text_matches(const char *s, const char *pattern)
 {

@@ -32,6 +32,10 @@ bool	 text_starts(const char *s, const char *prefix);
 /* 8-4-4-4-12 hex digits, lower case, as PostgreSQL prints them. */
 bool	 text_is_uuid(const char *s);
 bool	 text_ends(const char *s, const char *suffix);
+/* Cuts the line at *p at its newline and moves *p behind it; NULL when none
+ * ends before end. */
+char	*text_take_line(char **p, const char *end);
+
 /* True if the POSIX extended regex, one of our own, matches. */
 bool	 text_matches(const char *s, const char *pattern);
 

@@ -157,20 +157,6 @@ analysis_request(const struct cfg *cfg, struct mem *m, const char *transcript,
 }
 
 static bool
-is_choice(const char *value, const char *choices)
-{
-	size_t n = strlen(value), k;
-
-	for (const char *p = choices; ; p += k + 1) {
-		k = strcspn(p, "|");
-		if (k == n && memcmp(p, value, n) == 0)
-			return true;
-		if (p[k] == '\0')
-			return false;
-	}
-}
-
-static bool
 copy_field(struct mem *m, const struct field *f, const cJSON *from, cJSON *to,
     struct err *e)
 {
@@ -181,7 +167,8 @@ copy_field(struct mem *m, const struct field *f, const cJSON *from, cJSON *to,
 		const char *text = json_text(from, f->name);
 
 		if (text == NULL || (f->choices != NULL &&
-		    !is_choice(text, f->choices)))
+		    !text_matches(text,
+		    mem_printf(m, "^(%s)$", f->choices))))
 			return err_set(e, ERR_UPSTREAM, "the analysis has no "
 			    "valid %s", f->name);
 		json_add_text(to, f->name, text_cut(m, text, MAX_TEXT_CHARS));

@@ -7,10 +7,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <libpq-fe.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -30,15 +30,6 @@ struct db {
 struct db_rows {
 	PGresult	*result;
 };
-
-static long
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static void
 hang_up(struct db *db)
@@ -78,7 +69,7 @@ down(struct db *db, struct err *e, const char *what)
 
 	err_set(e, ERR_DOWN, "database: %s: %.*s", what, (int)n, why);
 	hang_up(db);
-	db->retry_at_ms = now_ms() + BREAKER_MS;
+	db->retry_at_ms = clock_ms() + BREAKER_MS;
 	return false;
 }
 
@@ -90,7 +81,7 @@ wait_socket(struct db *db, short events, long deadline_ms)
 	int		n;
 
 	do {
-		if ((left = deadline_ms - now_ms()) <= 0)
+		if ((left = deadline_ms - clock_ms()) <= 0)
 			return false;
 		n = poll(&p, 1, (int)left);
 	} while (n == 0 || (n < 0 && errno == EINTR));
@@ -136,7 +127,7 @@ dial(struct db *db, struct err *e)
 	const char *const values[] = { db->o.url, db->o.program, "UTF8", "2",
 	    "5", "3000", NULL };
 	PostgresPollingStatusType	 state = PGRES_POLLING_WRITING;
-	long				 deadline = now_ms() + CONNECT_MS;
+	long				 deadline = clock_ms() + CONNECT_MS;
 
 	db->conn = PQconnectStartParams(keys, values, 1);
 	if (db->conn == NULL || PQstatus(db->conn) == CONNECTION_BAD)
@@ -159,7 +150,7 @@ command(struct db *db, const char *sql, struct err *e)
 	bool		 ok;
 
 	if (!PQsendQuery(db->conn, sql) ||
-	    (r = read_result(db, now_ms() + CONNECT_MS)) == NULL)
+	    (r = read_result(db, clock_ms() + CONNECT_MS)) == NULL)
 		return down(db, e, "set up");
 	ok = PQresultStatus(r) == PGRES_COMMAND_OK;
 	PQclear(r);
@@ -213,13 +204,13 @@ prepare(struct db *db, const struct db_statement *s, struct err *e)
 	bool		 fits;
 
 	if (!PQsendPrepare(db->conn, s->name, s->text, 0, NULL) ||
-	    (r = read_result(db, now_ms() + CONNECT_MS)) == NULL)
+	    (r = read_result(db, clock_ms() + CONNECT_MS)) == NULL)
 		return down(db, e, s->name);
 	if (PQresultStatus(r) != PGRES_COMMAND_OK)
 		return not_prepared(db, r, s->name, e);
 	PQclear(r);
 	if (!PQsendDescribePrepared(db->conn, s->name) ||
-	    (r = read_result(db, now_ms() + CONNECT_MS)) == NULL)
+	    (r = read_result(db, clock_ms() + CONNECT_MS)) == NULL)
 		return down(db, e, s->name);
 	if (PQresultStatus(r) != PGRES_COMMAND_OK)
 		return not_prepared(db, r, s->name, e);
@@ -237,7 +228,7 @@ connect_now(struct db *db, struct err *e)
 {
 	char settings[384];
 
-	if (now_ms() < db->retry_at_ms)
+	if (clock_ms() < db->retry_at_ms)
 		return err_set(e, ERR_DOWN, "database: away, trying again "
 		    "within a second");
 	if (!dial(db, e))
@@ -257,7 +248,7 @@ connect_now(struct db *db, struct err *e)
 		if (db->o.statements[i].name != NULL &&
 		    !prepare(db, &db->o.statements[i], e)) {
 			hang_up(db);
-			db->retry_at_ms = now_ms() + BREAKER_MS;
+			db->retry_at_ms = clock_ms() + BREAKER_MS;
 			return false;
 		}
 	}
@@ -319,7 +310,7 @@ run_once(struct db *db, const struct db_statement *s,
 	if (!ready(db, e))
 		return false;
 	if (!PQsendQueryPrepared(db->conn, s->name, s->params, p, n, format,
-	    0) || (r = read_result(db, now_ms() + db->o.timeout_ms)) == NULL)
+	    0) || (r = read_result(db, clock_ms() + db->o.timeout_ms)) == NULL)
 		return down(db, e, s->name);
 	if (PQresultStatus(r) != PGRES_TUPLES_OK &&
 	    PQresultStatus(r) != PGRES_COMMAND_OK) {

@@ -189,19 +189,6 @@ spool_read_file(struct mem *m, const char *path, size_t cap, char **out,
 	return ok;
 }
 
-/* The next line of *p, cut at its newline; NULL when there is none. */
-static const char *
-take_line(char **p, char *end)
-{
-	char *line = *p, *nl = memchr(line, '\n', (size_t)(end - line));
-
-	if (nl == NULL)
-		return NULL;
-	*nl = '\0';
-	*p = nl + 1;
-	return line;
-}
-
 bool
 spool_get(struct mem *m, const char *dir, const char *name,
     struct spool_record *r, struct err *e)
@@ -215,15 +202,15 @@ spool_get(struct mem *m, const char *dir, const char *name,
 		return false;
 	p = file;
 	end = file + bytes;
-	if ((head = take_line(&p, end)) == NULL || sscanf(head,
+	if ((head = text_take_line(&p, end)) == NULL || sscanf(head,
 	    MAGIC "%64[0-9a-f] %zu", digest, &promised) != 2 ||
 	    promised != (size_t)(end - p) ||
 	    strcmp(digest, text_sha256(m, p, promised)) != 0)
 		return err_set(e, ERR_INPUT, "spool: %s is damaged", name);
-	if ((r->route = take_line(&p, end)) == NULL ||
-	    (r->uri = take_line(&p, end)) == NULL ||
-	    (r->received_at = take_line(&p, end)) == NULL ||
-	    (r->verified = take_line(&p, end)) == NULL)
+	if ((r->route = text_take_line(&p, end)) == NULL ||
+	    (r->uri = text_take_line(&p, end)) == NULL ||
+	    (r->received_at = text_take_line(&p, end)) == NULL ||
+	    (r->verified = text_take_line(&p, end)) == NULL)
 		return err_set(e, ERR_INPUT, "spool: %s is short", name);
 	r->body = p;
 	r->body_bytes = (size_t)(end - p);
