@@ -59,6 +59,12 @@ store_check(struct store *s, struct err *e)
 	return db_check(s->db, e);
 }
 
+void
+store_until(struct store *s, long deadline_ms)
+{
+	db_until(s->db, deadline_ms);
+}
+
 bool
 sql_run(struct store *s, struct mem *m, enum sql_statement which,
     const struct db_value *values, struct db_rows **rows, struct err *e)

@@ -20,6 +20,9 @@ struct store	*store_new(struct mem *, const struct cfg *, enum cfg_program,
 /* Connects and checks the schema. */
 MUST_CHECK bool	 store_check(struct store *, struct err *);
 
+/* Whatever is asked of it from now on is over by then, on clock_ms(). */
+void		 store_until(struct store *, long deadline_ms);
+
 /* Journals a webhook and makes the change it tells of, in one commit. *fresh
  * is false for one that was here before: nothing was changed then. */
 MUST_CHECK bool	 store_event(struct store *, struct mem *,

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* db: libpq, asynchronously, so that a deadline holds whatever the server
- * does (FAULTS F7: a stopped postmaster accepts and never answers). */
+/* db: what is prepared and run on a connection, and when another is tried. */
 #include "edge/db.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,17 +11,21 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "edge/pq.h"
 
 #include "base/banned.h"
 
 #define MAX_PARAMS	40
-#define CONNECT_MS	2000
 #define BREAKER_MS	1000
+#define BREAKER_MOST_MS	8000
 
 struct db {
 	struct db_options	 o;
 	PGconn			*conn;
+	long			 until_ms;	/* of all that is asked; 0 none */
+	long			 deadline_ms;	/* of what is being asked */
 	long			 retry_at_ms;	/* breaker; 0 closed */
+	long			 breaker_ms;	/* how long it opens next time */
 	char			 state[6];	/* SQLSTATE of the last refusal */
 };
 
@@ -56,58 +58,51 @@ db_new(struct mem *m, const struct db_options *o)
 	struct db *db = mem_get(m, sizeof(*db));
 
 	db->o = *o;
+	db->breaker_ms = BREAKER_MS;
 	mem_defer(m, db_release, db);
 	return db;
+}
+
+void
+db_until(struct db *db, long deadline_ms)
+{
+	db->until_ms = deadline_ms;
+}
+
+static void
+begin(struct db *db)
+{
+	db->deadline_ms = clock_ms() + db->o.timeout_ms;
+	if (db->until_ms != 0 && db->until_ms < db->deadline_ms)
+		db->deadline_ms = db->until_ms;
+}
+
+/* A server that hangs costs each try its whole deadline, one that is gone
+ * costs nothing: only for the first is it worth asking less often. */
+static void
+open_breaker(struct db *db)
+{
+	long now = clock_ms();
+
+	db->retry_at_ms = now + db->breaker_ms;
+	db->breaker_ms = now < db->deadline_ms ? BREAKER_MS :
+	    db->breaker_ms * 2 > BREAKER_MOST_MS ? BREAKER_MOST_MS :
+	    db->breaker_ms * 2;
 }
 
 /* libpq's message without its line ends: it is going into one log line. */
 static bool
 down(struct db *db, struct err *e, const char *what)
 {
-	const char	*why = PQerrorMessage(db->conn);
-	size_t		 n = strcspn(why, "\n");
+	const char *why = PQerrorMessage(db->conn);
 
-	err_set(e, ERR_DOWN, "database: %s: %.*s", what, (int)n, why);
+	if (*why == '\0')
+		why = "no answer";
+	err_set(e, ERR_DOWN, "database: %s: %.*s", what,
+	    (int)strcspn(why, "\n"), why);
 	hang_up(db);
-	db->retry_at_ms = clock_ms() + BREAKER_MS;
+	open_breaker(db);
 	return false;
-}
-
-static bool
-wait_socket(struct db *db, short events, long deadline_ms)
-{
-	struct pollfd	p = { .fd = PQsocket(db->conn), .events = events };
-	long		left;
-	int		n;
-
-	do {
-		if ((left = deadline_ms - clock_ms()) <= 0)
-			return false;
-		n = poll(&p, 1, (int)left);
-	} while (n == 0 || (n < 0 && errno == EINTR));
-	return n > 0;
-}
-
-/* Reads every result of what was sent; the last one is returned, or NULL on
- * a lost connection or a passed deadline. */
-static PGresult *
-read_result(struct db *db, long deadline_ms)
-{
-	PGresult *last = NULL, *r;
-
-	for (;;) {
-		while (PQisBusy(db->conn)) {
-			if (!wait_socket(db, POLLIN, deadline_ms) ||
-			    !PQconsumeInput(db->conn)) {
-				PQclear(last);
-				return NULL;
-			}
-		}
-		if ((r = PQgetResult(db->conn)) == NULL)
-			return last;
-		PQclear(last);
-		last = r;
-	}
 }
 
 /* libpq would print it as it is, outside the log's lines. */
@@ -119,40 +114,16 @@ on_notice(void *arg, const char *text)
 }
 
 static bool
-dial(struct db *db, struct err *e)
-{
-	const char *const keys[] = { "dbname", "application_name",
-	    "client_encoding", "connect_timeout", "keepalives_idle",
-	    "tcp_user_timeout", NULL };
-	const char *const values[] = { db->o.url, db->o.program, "UTF8", "2",
-	    "5", "3000", NULL };
-	PostgresPollingStatusType	 state = PGRES_POLLING_WRITING;
-	long				 deadline = clock_ms() + CONNECT_MS;
-
-	db->conn = PQconnectStartParams(keys, values, 1);
-	if (db->conn == NULL || PQstatus(db->conn) == CONNECTION_BAD)
-		return down(db, e, "connect");
-	(void)PQsetNoticeProcessor(db->conn, on_notice, NULL);
-	while (state != PGRES_POLLING_OK) {
-		if (state == PGRES_POLLING_FAILED || !wait_socket(db,
-		    state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
-		    deadline))
-			return down(db, e, "connect");
-		state = PQconnectPoll(db->conn);
-	}
-	return true;
-}
-
-static bool
 command(struct db *db, const char *sql, struct err *e)
 {
 	PGresult	*r;
 	bool		 ok;
 
 	if (!PQsendQuery(db->conn, sql) ||
-	    (r = read_result(db, clock_ms() + CONNECT_MS)) == NULL)
+	    (r = pq_result(db->conn, db->deadline_ms)) == NULL)
 		return down(db, e, "set up");
-	ok = PQresultStatus(r) == PGRES_COMMAND_OK;
+	ok = PQresultStatus(r) == PGRES_COMMAND_OK ||
+	    PQresultStatus(r) == PGRES_TUPLES_OK;
 	PQclear(r);
 	return ok || down(db, e, "set up");
 }
@@ -191,68 +162,95 @@ not_prepared(struct db *db, PGresult *r, const char *name, struct err *e)
 	if (!server_said_no(db, r, name, e) && e->kind != ERR_DOWN)
 		err_set(e, ERR_CONFIG, "statement %s does not fit the "
 		    "database: %s", name, text == NULL ? "" : text);
-	PQclear(r);
 	return false;
 }
 
-/* Prepares a statement and asks the server how many values it takes and
- * gives, so that sql.def and schema cannot drift apart unseen. */
+/* Of a statement's two results the second is its description; see
+ * prepare_all(). */
 static bool
-prepare(struct db *db, const struct db_statement *s, struct err *e)
+check_statement(struct db *db, const struct db_statement *s, struct err *e)
 {
-	PGresult	*r;
-	bool		 fits;
+	PGresult	*r, *end;
+	bool		 ok = true;
 
-	if (!PQsendPrepare(db->conn, s->name, s->text, 0, NULL) ||
-	    (r = read_result(db, clock_ms() + CONNECT_MS)) == NULL)
-		return down(db, e, s->name);
-	if (PQresultStatus(r) != PGRES_COMMAND_OK)
-		return not_prepared(db, r, s->name, e);
-	PQclear(r);
-	if (!PQsendDescribePrepared(db->conn, s->name) ||
-	    (r = read_result(db, clock_ms() + CONNECT_MS)) == NULL)
-		return down(db, e, s->name);
-	if (PQresultStatus(r) != PGRES_COMMAND_OK)
-		return not_prepared(db, r, s->name, e);
-	fits = PQnparams(r) == s->params && PQnfields(r) == s->columns;
-	if (!fits)
-		err_set(e, ERR_CONFIG, "statement %s takes %d values and "
-		    "gives %d columns, expected %d and %d", s->name,
-		    PQnparams(r), PQnfields(r), s->params, s->columns);
-	PQclear(r);
-	return fits;
+	for (int i = 0; ok && i < 2; i++) {
+		if (!pq_next(db->conn, db->deadline_ms, &r) || r == NULL)
+			return down(db, e, s->name);
+		ok = PQresultStatus(r) == PGRES_COMMAND_OK ||
+		    not_prepared(db, r, s->name, e);
+		if (ok && i == 1 && (PQnparams(r) != s->params ||
+		    PQnfields(r) != s->columns))
+			ok = err_set(e, ERR_CONFIG, "statement %s takes %d "
+			    "values and gives %d columns, expected %d and %d",
+			    s->name, PQnparams(r), PQnfields(r), s->params,
+			    s->columns);
+		PQclear(r);
+		if (ok && (!pq_next(db->conn, db->deadline_ms, &end) || end != NULL))
+			return down(db, e, s->name);
+	}
+	return ok;
+}
+
+/* Prepares the statements and asks the server how many values each takes and
+ * gives, so that sql.def and schema cannot drift apart unseen. All at once:
+ * a database far away answers once, not twice a statement. */
+static bool
+prepare_all(struct db *db, struct err *e)
+{
+	const struct db_statement	*s = db->o.statements;
+	PGresult			*r;
+	bool				 ok;
+
+	ok = PQenterPipelineMode(db->conn);
+	for (size_t i = 0; ok && i < db->o.count; i++)
+		ok = s[i].name == NULL ||
+		    (PQsendPrepare(db->conn, s[i].name, s[i].text, 0, NULL) &&
+		    PQsendDescribePrepared(db->conn, s[i].name));
+	if (!ok || !PQpipelineSync(db->conn))
+		return down(db, e, "prepare");
+	for (size_t i = 0; i < db->o.count; i++)
+		if (s[i].name != NULL && !check_statement(db, &s[i], e))
+			return false;
+	ok = pq_next(db->conn, db->deadline_ms, &r);
+	if (ok)
+		PQclear(r);
+	return (ok && PQexitPipelineMode(db->conn)) || down(db, e, "prepare");
 }
 
 static bool
 connect_now(struct db *db, struct err *e)
 {
-	char settings[384];
+	char lock[80] = "", settings[512];
 
 	if (clock_ms() < db->retry_at_ms)
 		return err_set(e, ERR_DOWN, "database: away, trying again "
 		    "within a second");
-	if (!dial(db, e))
-		return false;
+	db->conn = pq_connect(db->o.url, db->o.program, db->deadline_ms);
+	if (PQstatus(db->conn) != CONNECTION_OK)
+		return down(db, e, "connect");
+	(void)PQsetNoticeProcessor(db->conn, on_notice, NULL);
+	if (db->o.lock != 0)
+		(void)snprintf(lock, sizeof(lock), "; SELECT "
+		    "pg_try_advisory_lock(" DB_LOCK_CLASS ", %d)",
+		    db->o.lock);
 	/* The server gives up a little before we do: then it says so, and the
 	 * connection is as good as before. */
 	(void)snprintf(settings, sizeof(settings),
 	    "SET statement_timeout = %ld; SET lock_timeout = %ld; "
 	    "SET idle_in_transaction_session_timeout = 5000; "
 	    "SET timezone = 'UTC'; SET client_min_messages = warning; "
-	    "SET plan_cache_mode = %s", db->o.timeout_ms * 9 / 10,
+	    "SET plan_cache_mode = %s%s", db->o.timeout_ms * 9 / 10,
 	    db->o.timeout_ms / 2, db->o.plan_each_time ?
-	    "force_custom_plan" : "auto");
+	    "force_custom_plan" : "auto", lock);
 	if (!command(db, settings, e))
 		return false;
-	for (size_t i = 0; i < db->o.count; i++) {
-		if (db->o.statements[i].name != NULL &&
-		    !prepare(db, &db->o.statements[i], e)) {
-			hang_up(db);
-			db->retry_at_ms = clock_ms() + BREAKER_MS;
-			return false;
-		}
+	if (!prepare_all(db, e)) {
+		hang_up(db);
+		open_breaker(db);
+		return false;
 	}
 	db->retry_at_ms = 0;
+	db->breaker_ms = BREAKER_MS;
 	return true;
 }
 
@@ -289,6 +287,7 @@ ready(struct db *db, struct err *e)
 bool
 db_check(struct db *db, struct err *e)
 {
+	begin(db);
 	return ready(db, e);
 }
 
@@ -310,7 +309,7 @@ run_once(struct db *db, const struct db_statement *s,
 	if (!ready(db, e))
 		return false;
 	if (!PQsendQueryPrepared(db->conn, s->name, s->params, p, n, format,
-	    0) || (r = read_result(db, clock_ms() + db->o.timeout_ms)) == NULL)
+	    0) || (r = pq_result(db->conn, db->deadline_ms)) == NULL)
 		return down(db, e, s->name);
 	if (PQresultStatus(r) != PGRES_TUPLES_OK &&
 	    PQresultStatus(r) != PGRES_COMMAND_OK) {
@@ -330,6 +329,7 @@ db_run(struct db *db, struct mem *m, size_t which,
 	PGresult			*r = NULL;
 	bool				 ok = false;
 
+	begin(db);
 	/* A deadlock or serialization failure rolled everything back and is
 	 * worth another try (FAULTS F11). */
 	for (int tries = 0; tries < 3 && !ok; tries++) {

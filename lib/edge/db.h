@@ -3,7 +3,8 @@
  * table, prepared at connect and checked against the server; values are
  * always parameters. Every wait has a deadline, so a dead server costs the
  * caller at most timeout_ms; after a failure the next tries fail at once for
- * a second (a breaker) instead of making each request wait.
+ * a second (a breaker) instead of making each request wait, and for longer,
+ * up to eight, while every try runs into its deadline.
  *
  * Failures: ERR_DOWN when the database cannot be reached or asked us to come
  * back (SQLSTATE classes 08, 40, 53, 55, 57, 58 and 25006): nothing is known
@@ -38,7 +39,10 @@ struct db_options {
 	const char		*program;	/* application_name */
 	const struct db_statement *statements;
 	size_t			 count;
-	long			 timeout_ms;	/* per statement, network included */
+	long			 timeout_ms;	/* per statement: connecting,
+					   preparing and the network included */
+	int			 lock;		/* held while connected, see below;
+					   0 none */
 	bool			 plan_each_time;	/* for statements whose
 					   values decide the best plan */
 };
@@ -46,9 +50,18 @@ struct db_options {
 /* Does not connect yet: a worker starts while the database is away. */
 struct db	*db_new(struct mem *, const struct db_options *);
 
-/* Connects now. For a start-up check: ERR_CONFIG when the schema does not
- * fit the statements. */
+/* Whatever is asked of it from now on is over by then (clock_ms(); 0: no
+ * such limit), each statement's own timeout besides. */
+void		 db_until(struct db *, long deadline_ms);
+
+/* Connects now, or again if the server has hung up since. For a start-up
+ * check: ERR_CONFIG when the schema does not fit the statements. */
 MUST_CHECK bool	 db_check(struct db *, struct err *);
+
+/* A session's lock is how others see that it lives: pg_locks has it, as
+ * advisory lock (DB_LOCK_CLASS, lock), until the connection ends, whatever
+ * ends it. */
+#define DB_LOCK_CLASS	"1380076887"	/* "RBSW" */
 
 /* Runs statement number `which` (one statement = one transaction) with its
  * `params` values. Rows live in mem. */
