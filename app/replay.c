@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* replay: events that could not go straight to the database. The spool holds
- * what a worker wrote while the database was away; the fallback directory
- * holds what nginx wrote while no worker answered, one request a file:
- * URI, signature, body, a newline. Nobody has checked those signatures yet. */
-#include <errno.h>
+/* replay: the spool holds what a worker wrote while the database was away; the
+ * fallback directory holds what nginx wrote while no worker answered, one
+ * request a file: URI, signature, body, a newline. Nobody has checked those
+ * signatures yet. */
+#include "replay.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,9 +14,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "domain/account.h"
-#include "edge/spool.h"
 #include "edge/http.h"
-#include "sweep.h"
+#include "edge/spool.h"
 
 #include "base/banned.h"
 
@@ -24,7 +24,7 @@
 
 /* Stores an event. ERR_DOWN: try again later; anything else: never will. */
 static bool
-take_in(struct sweep *s, struct mem *m, struct event *ev, struct err *e)
+take_in(struct replay *r, struct mem *m, struct event *ev, struct err *e)
 {
 	struct form	*form;
 	bool		 fresh;
@@ -36,166 +36,205 @@ take_in(struct sweep *s, struct mem *m, struct event *ev, struct err *e)
 			return false;
 		ev->form = form;
 	}
-	return event_read(ev, m, e) && store_event(s->store, m, ev, &fresh, e);
+	return event_read(ev, m, e) && store_event(r->store, m, ev, &fresh, e);
 }
 
 static bool
-replay_spooled(struct sweep *s, struct mem *m, const char *name,
+take_in_spooled(struct replay *r, struct mem *m, const char *bytes, size_t n,
     struct err *e)
 {
-	struct spool_record	 r;
+	struct spool_record	 record;
 	struct event		 ev = { .source = "spool" };
 
-	if (!spool_get(m, s->cfg->spool_dir, name, &r, e))
+	if (!spool_parse(m, bytes, n, &record, e))
 		return false;
-	ev.route = event_route(r.route);
-	ev.uri = r.uri;
-	ev.body = r.body;
-	ev.body_bytes = r.body_bytes;
-	ev.received_at = r.received_at;
-	ev.verified = strcmp(r.verified, "yes") == 0;
-	return take_in(s, m, &ev, e);
-}
-
-/* Something for a person to put right; it holds up nothing else. */
-static void
-trouble(struct sweep *s, const char *what, const char *name,
-    const struct err *e)
-{
-	log_error(what, "file=%s why=%s", log_quote(name), log_quote(e->text));
-	s->failed++;
+	ev.route = event_route(record.route);
+	ev.uri = record.uri;
+	ev.body = record.body;
+	ev.body_bytes = record.body_bytes;
+	ev.received_at = record.received_at;
+	ev.verified = strcmp(record.verified, "yes") == 0;
+	return take_in(r, m, &ev, e);
 }
 
 static bool
-replay_spool(struct sweep *s, struct mem *m, struct err *e)
+take_in_kept(struct replay *r, struct mem *m, const char *bytes, size_t n,
+    const char *came_at, struct err *e)
 {
-	char **names;
-
-	if (!spool_list(m, s->cfg->spool_dir, &names, e)) {
-		trouble(s, "spool not read", s->cfg->spool_dir, e);
-		return true;
-	}
-	for (; *names != NULL; names++) {
-		struct mem	*own = mem_new();
-		bool		 ok = replay_spooled(s, own, *names, e);
-
-		mem_free(own);
-		if (ok) {
-			spool_done(s->cfg->spool_dir, *names);
-			s->replayed++;
-		} else if (e->kind == ERR_INPUT) {
-			trouble(s, "spooled event set aside in bad/", *names,
-			    e);
-			spool_bad(s->cfg->spool_dir, *names);
-		} else if (e->kind == ERR_DOWN) {
-			return false;
-		} else {
-			trouble(s, "spooled event not replayed", *names, e);
-		}
-	}
-	return true;
-}
-
-static const char *
-path_of(struct mem *m, const char *uri)
-{
-	return mem_dup_n(m, uri, strcspn(uri, "?"));
-}
-
-static bool
-replay_kept(struct sweep *s, struct mem *m, const char *path,
-    const struct stat *st, struct err *e)
-{
-	struct event	 ev = { .source = "fallback" };
+	struct event	 ev = { .source = "fallback", .received_at = came_at };
 	struct form	*form;
-	struct tm	 tm;
-	char		*p, *end, *uri, *signature, stamp[32];
-	size_t		 bytes;
+	char		*p = mem_dup_n(m, bytes, n), *end = p + n, *uri;
+	const char	*signature;
 
-	if (!spool_read_file(m, path, MAX_KEPT, &p, &bytes, e))
-		return false;
-	end = p + bytes;
 	if ((uri = text_take_line(&p, end)) == NULL ||
 	    (signature = text_take_line(&p, end)) == NULL || end == p ||
 	    end[-1] != '\n')
 		return err_set(e, ERR_INPUT, "the file is cut short");
 	ev.uri = uri;
-	ev.route = event_route(path_of(m, uri));
+	ev.route = event_route(mem_dup_n(m, uri, strcspn(uri, "?")));
 	ev.body = p;
 	ev.body_bytes = (size_t)(end - p) - 1;
-	(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ",
-	    gmtime_r(&st->st_mtime, &tm));
-	ev.received_at = stamp;
 	if (!form_parse(&form, m, ev.body, ev.body_bytes, e) ||
-	    !account_check(s->cfg, m, uri, form, signature, &ev.verified, e))
+	    !account_check(r->cfg, m, uri, form, signature, &ev.verified, e))
 		return false;
 	ev.form = form;
-	return take_in(s, m, &ev, e);
+	return take_in(r, m, &ev, e);
 }
 
-/* Refused files stay, hidden, for a person to look at. */
+/* Something for a person to see to; it holds up nothing else. */
 static void
-set_aside(struct sweep *s, struct mem *m, const char *name,
+trouble(struct replay *r, const char *what, const char *name,
     const struct err *e)
 {
-	const char *dir = s->cfg->fallback_dir;
-
-	trouble(s, "request kept by nginx refused", name, e);
-	(void)rename(mem_printf(m, "%s/%s", dir, name),
-	    mem_printf(m, "%s/.refused-%s", dir, name));
+	log_error(what, "file=%s why=%s", log_quote(name), log_quote(e->text));
+	r->refused++;
 }
 
+/* Never will be stored: into the journal with it, where a person finds it. */
 static bool
-replay_fallback(struct sweep *s, struct mem *m, struct err *e)
+bury(struct replay *r, struct mem *m, const char *source, const char *name,
+    const char *bytes, size_t n, const char *came_at, struct err *e)
 {
-	char		**names;
-	struct stat	  st;
+	struct err why = *e;
 
-	if (!spool_names(m, s->cfg->fallback_dir, &names, e)) {
-		trouble(s, "fallback not read", s->cfg->fallback_dir, e);
+	if (!journal_bury(r->store, m, source, bytes, n, why.text, came_at, e))
+		return false;
+	trouble(r, "refused; the journal has it", name, &why);
+	return true;
+}
+
+/* True: it is dealt with, one way or another. */
+static bool
+replay_spooled(struct replay *r, struct mem *m, const char *name,
+    struct err *e)
+{
+	const char	*dir = r->cfg->spool_dir;
+	char		*bytes;
+	size_t		 n;
+
+	if (!spool_read(m, dir, name, &bytes, &n, e)) {
+		trouble(r, e->kind == ERR_INPUT ? "no spooled event, set aside "
+		    "in bad/" : "spooled event not read", name, e);
+		if (e->kind == ERR_INPUT)
+			spool_bad(m, dir, name);
 		return true;
 	}
+	if (take_in_spooled(r, m, bytes, n, e))
+		r->stored++;
+	else if (e->kind != ERR_INPUT || !bury(r, m, "spool", name, bytes, n,
+	    NULL, e))
+		return false;
+	spool_done(m, dir, name);
+	return true;
+}
+
+/* The same, for a file of nginx's. */
+static bool
+replay_kept(struct replay *r, struct mem *m, const char *name, struct err *e)
+{
+	const char	*dir = r->cfg->fallback_dir;
+	const char	*path = mem_printf(m, "%s/%s", dir, name);
+	struct stat	 st;
+	struct tm	 tm;
+	char		*bytes, came_at[32];
+	size_t		 n;
+
+	if (lstat(path, &st) != 0 || st.st_mtime + SETTLED_S > time(NULL))
+		return true;	/* the next pass will see */
+	(void)strftime(came_at, sizeof(came_at), "%Y-%m-%dT%H:%M:%SZ",
+	    gmtime_r(&st.st_mtime, &tm));
+	if (!spool_read_file(m, path, MAX_KEPT, &bytes, &n, e)) {
+		trouble(r, e->kind == ERR_INPUT ? "no request, set aside" :
+		    "request kept by nginx not read", name, e);
+		if (e->kind == ERR_INPUT)
+			(void)rename(path, mem_printf(m, "%s/.bad-%s", dir,
+			    name));
+		return true;
+	}
+	if (take_in_kept(r, m, bytes, n, came_at, e))
+		r->stored++;
+	else if ((e->kind != ERR_INPUT && e->kind != ERR_FORBIDDEN &&
+	    e->kind != ERR_TOO_LARGE) || !bury(r, m, "fallback", name, bytes,
+	    n, came_at, e))
+		return false;
+	(void)unlink(path);
+	return true;
+}
+
+/* Every name in turn. Only a database that is away ends it. */
+static bool
+each(struct replay *r, char **names, const char *what, bool (*replay_one)(
+    struct replay *, struct mem *, const char *, struct err *), struct err *e)
+{
 	for (; *names != NULL; names++) {
 		struct mem	*own = mem_new();
-		const char	*path = mem_printf(own, "%s/%s",
-				    s->cfg->fallback_dir, *names);
-		bool		 down = false;
+		bool		 ok = replay_one(r, own, *names, e);
 
-		if (lstat(path, &st) != 0 ||
-		    st.st_mtime + SETTLED_S > time(NULL)) {
-			;	/* the next pass will see */
-		} else if (replay_kept(s, own, path, &st, e)) {
-			(void)unlink(path);
-			s->replayed++;
-		} else if (e->kind == ERR_INPUT || e->kind == ERR_FORBIDDEN ||
-		    e->kind == ERR_TOO_LARGE) {
-			set_aside(s, own, *names, e);
-		} else if (!(down = e->kind == ERR_DOWN)) {
-			trouble(s, "request kept by nginx not replayed",
-			    *names, e);
-		}
 		mem_free(own);
-		if (down)
+		if (!ok && e->kind == ERR_DOWN)
 			return false;
+		if (!ok)
+			trouble(r, what, *names, e);
 	}
 	return true;
 }
 
 bool
-replay_all(struct sweep *s, struct err *e)
+replay_waiting(struct replay *r, struct err *e)
 {
-	struct mem	*m;
-	int		 lock;
-	bool		 ok;
+	const struct cfg *cfg = r->cfg;
+	struct mem	 *m;
+	char		**names;
+	int		  lock;
+	bool		  ok = true;
 
-	if (!spool_lock(s->cfg->spool_dir, &lock, e))
-		trouble(s, "spool not locked", s->cfg->spool_dir, e);
+	if (!spool_lock(cfg->spool_dir, &lock, e))
+		trouble(r, "spool not locked", cfg->spool_dir, e);
 	else if (lock < 0)
 		return true;	/* another sweep on this machine is at it */
 	m = mem_new();
-	ok = replay_spool(s, m, e) && replay_fallback(s, m, e);
+	if (!spool_list(m, cfg->spool_dir, &names, e))
+		trouble(r, "spool not read", cfg->spool_dir, e);
+	else
+		ok = each(r, names, "spooled event not replayed",
+		    replay_spooled, e);
+	if (!ok)
+		;
+	else if (!spool_names(m, cfg->fallback_dir, &names, e))
+		trouble(r, "fallback not read", cfg->fallback_dir, e);
+	else
+		ok = each(r, names, "request kept by nginx not replayed",
+		    replay_kept, e);
 	if (lock >= 0)
 		(void)close(lock);
 	mem_free(m);
 	return ok;
+}
+
+bool
+replay_entry(struct replay *r, struct mem *m, const struct journal_entry *j,
+    struct err *e)
+{
+	struct event	ev = {
+		.route = event_route(j->route),
+		.uri = j->uri,
+		.body = j->body,
+		.body_bytes = j->body_bytes,
+		.source = "replay",
+		.received_at = j->received_at,
+		.verified = strcmp(j->verdict, "unverified") != 0,
+	};
+	bool		dead = strcmp(j->verdict, "refused") == 0, ok;
+
+	if (j->body == NULL)
+		return err_set(e, ERR_INPUT, "entry %s is so old that only "
+		    "its outline is left (JOURNAL_DAYS)", j->id);
+	ok = !dead ? take_in(r, m, &ev, e) :
+	    strcmp(j->source, "spool") == 0 ?
+	    take_in_spooled(r, m, j->body, j->body_bytes, e) :
+	    take_in_kept(r, m, j->body, j->body_bytes, j->received_at, e);
+	if (!ok)
+		return false;
+	r->stored++;
+	return !dead || journal_unbury(r->store, m, j->id, e);
 }

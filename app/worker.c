@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "edge/spool.h"
 
 #include "base/banned.h"
 
@@ -162,6 +163,7 @@ main(int argc, char **argv)
 	struct mem		*m;
 	struct app		 app = { 0 };
 	const char		*file = NULL;
+	struct err		 e;
 	int			 c, status;
 
 	while ((c = getopt_long(argc, argv, "f:hV", longs, NULL)) != -1) {
@@ -199,6 +201,9 @@ main(int argc, char **argv)
 		abort();
 	app.store = store_new(m, app.cfg, app.pool,
 	    app.pool == CFG_HOOKS ? "ringback-hooks" : "ringback-api");
+	if (app.pool == CFG_HOOKS && !spool_prepare(m, app.cfg->spool_dir,
+	    (size_t)app.cfg->spool_reserve, &e))
+		log_warn("spool", "why=%s", log_quote(e.text));
 	status = run(&app);
 	mem_free(m);
 	curl_global_cleanup();

@@ -15,7 +15,9 @@
 --	twilio_calls       a call, in or out               hooks, api
 --	twilio_sms         a message, in or out            hooks, api
 --	twilio_recordings  a recording and its work order  hooks, sweep
---	webhook_events     a request of Twilio's, raw      hooks
+--	webhook_events     a request of Twilio's, raw      hooks, sweep
+--	reconciliations    how far Twilio's lists are read sweep
+--	pauses             a service not to be asked now   sweep
 --	api_calls          a paid request to an AI         sweep
 --	numbers            a number of ours and its owner  ringback-admin
 --	api_keys           a key to the JSON API           ringback-admin
@@ -259,6 +261,8 @@ CREATE OR REPLACE TRIGGER update_twilio_sms_updated_at
 -- run_at to the end of its lease, so a recording whose sweep died is simply
 -- due again. (A separate "or lease expired" made claiming 50 times slower on
 -- a backlog of 200,000.) lease fences: a sweep that lost it stores nothing.
+-- holder names the advisory lock that the sweep's session holds as long as it
+-- lives: what a dead one had leased need not wait for the lease's end.
 
 CREATE TABLE IF NOT EXISTS twilio_recordings (
 	id               uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -309,7 +313,10 @@ ALTER TABLE twilio_recordings
 	ADD COLUMN IF NOT EXISTS last_error       text,   -- for people
 	ADD COLUMN IF NOT EXISTS deleted_at       timestamptz, -- at Twilio
 	ADD COLUMN IF NOT EXISTS user_id          text,
-	ADD COLUMN IF NOT EXISTS metadata         jsonb DEFAULT '{}';
+	ADD COLUMN IF NOT EXISTS metadata         jsonb DEFAULT '{}',
+	ADD COLUMN IF NOT EXISTS holder           integer, -- that sweep's lock
+	ADD COLUMN IF NOT EXISTS parts            jsonb;  -- heard so far, of one
+	                                                  -- sent in several
 
 CREATE OR REPLACE TRIGGER update_twilio_recordings_updated_at
 	BEFORE UPDATE ON twilio_recordings
@@ -426,6 +433,10 @@ END $$;
 CREATE INDEX IF NOT EXISTS recordings_due
 	ON twilio_recordings (run_at, id)
 	WHERE step IN ('wait', 'download', 'analyse');
+-- What is in some sweep's hands, for the next to see whether it still is.
+CREATE INDEX IF NOT EXISTS twilio_recordings_leased
+	ON twilio_recordings (holder)
+	WHERE lease IS NOT NULL;
 -- What was given up: counted each time somebody asks how it is.
 CREATE INDEX IF NOT EXISTS twilio_recordings_dead
 	ON twilio_recordings (id)
@@ -466,7 +477,11 @@ DROP INDEX IF EXISTS idx_twilio_recordings_recording_sid,
 
 -- Every webhook as it came, in the same commit as what it changed: proof of
 -- what Twilio said, and how a repeated one is known. Bodies are bytes, since
--- a text may hold any. Rows go after JOURNAL_DAYS.
+-- a text may hold any. They go after JOURNAL_DAYS; that the event came does
+-- not, or a captured request could be played back to us.
+--
+-- A row with a reason in refused is a dead letter: what was spooled, or kept
+-- by nginx, and could not be stored, byte by byte. It goes whole.
 CREATE TABLE IF NOT EXISTS webhook_events (
 	id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	dedupe      bytea NOT NULL UNIQUE,   -- SHA-256 of route and parameters
@@ -476,17 +491,51 @@ CREATE TABLE IF NOT EXISTS webhook_events (
 	sid         text,                    -- of call, message, recording
 	status      text,                    -- as this event tells it
 	body        bytea,                   -- NULL after JOURNAL_DAYS
-	source      text NOT NULL DEFAULT 'http'
-	            CHECK (source IN ('http', 'spool', 'fallback')),
+	source      text NOT NULL DEFAULT 'http',
 	verified    boolean NOT NULL,        -- false: only with validation off
 	received_at timestamptz NOT NULL DEFAULT now()
 );
+
+ALTER TABLE webhook_events
+	ADD COLUMN IF NOT EXISTS refused     text,        -- why; a dead letter
+	ADD COLUMN IF NOT EXISTS replayed_at timestamptz, -- by ringback-admin
+	-- Of an older version, which knew fewer sources.
+	DROP CONSTRAINT IF EXISTS webhook_events_source_check;
 
 CREATE INDEX IF NOT EXISTS webhook_events_sid
 	ON webhook_events (sid, received_at);
 -- What still has a body, oldest first: the sweep clears it after JOURNAL_DAYS.
 CREATE INDEX IF NOT EXISTS webhook_events_bodies
 	ON webhook_events (received_at) WHERE body IS NOT NULL;
+
+CREATE INDEX IF NOT EXISTS webhook_events_refused
+	ON webhook_events (received_at) WHERE refused IS NOT NULL;
+
+-- How far Twilio's lists have been read, for what no webhook has told us. One
+-- row for each account and list (Calls, Messages, Recordings). A look begins
+-- at the newest and goes back to since; killed or too long for one pass, it
+-- goes on at next_page. When it is over, all that Twilio had at started_at is
+-- here: the watermark.
+CREATE TABLE IF NOT EXISTS reconciliations (
+	account_sid text,
+	list        text,
+	watermark   timestamptz,             -- NULL: not once been through
+	deep_at     timestamptz,             -- the last time it went far back
+	started_at  timestamptz,
+	since       timestamptz,
+	next_page   text,                    -- NULL: the next look is a new one
+	run_at      timestamptz NOT NULL DEFAULT now(), -- the next look's time
+	PRIMARY KEY (account_sid, list)
+);
+
+-- A service that refused our key, or has no credit left: it is asked nothing
+-- until then, so that it is one alarm and not one a minute.
+CREATE TABLE IF NOT EXISTS pauses (
+	service text PRIMARY KEY,            -- twilio, speech, analyst
+	since   timestamptz NOT NULL DEFAULT now(),
+	until   timestamptz NOT NULL,
+	why     text NOT NULL
+);
 
 -- Every request that costs money at an AI provider: a row before it is made,
 -- its outcome after. A row without outcome is a request that was cut off and
@@ -550,14 +599,19 @@ CREATE TABLE IF NOT EXISTS api_requests (
 );
 
 -- Who said STOP to whom. It holds for that pair only: to stop one number is
--- not to stop them all. sender is a number or a messaging service (MG…).
+-- not to stop them all. sender is a number or a messaging service (MG…). Both
+-- times are kept, for a STOP may be stored after the START that came after it;
+-- the later one counts.
 CREATE TABLE IF NOT EXISTS opt_outs (
 	sender       text NOT NULL,
 	recipient    text NOT NULL,
-	opted_out_at timestamptz NOT NULL DEFAULT now(),
+	opted_out_at timestamptz DEFAULT now(), -- the latest STOP
 	source       text,                   -- keyword, OptOutType, error 21610
 	PRIMARY KEY (sender, recipient)
 );
+ALTER TABLE opt_outs
+	ALTER COLUMN opted_out_at DROP NOT NULL,
+	ADD COLUMN IF NOT EXISTS opted_in_at timestamptz; -- the latest START
 
 -- How much was sent, for rates and ceilings. A scope is whatever is capped
 -- ('key:ab12', 'to:+1…', 'spend:usd_cents'), a window begins at window_start.
@@ -645,7 +699,9 @@ BEGIN
 			WHEN p->>'kind' = 'message' AND EXISTS (
 				SELECT FROM opt_outs
 				 WHERE sender = p->>'sender'
-				   AND recipient = p->>'recipient')
+				   AND recipient = p->>'recipient'
+				   AND opted_out_at > coalesce(opted_in_at,
+					'-infinity'))
 			THEN 'opted_out'
 			WHEN (p->>'chosen')::boolean AND EXISTS (
 				SELECT FROM numbers n
@@ -739,6 +795,8 @@ CALL ringback_separate_users('twilio_sms',        true);
 CALL ringback_separate_users('twilio_recordings', true);
 CALL ringback_separate_users('numbers',           true);
 CALL ringback_separate_users('webhook_events',    false);
+CALL ringback_separate_users('reconciliations',   false);
+CALL ringback_separate_users('pauses',            false);
 CALL ringback_separate_users('api_calls',         false);
 CALL ringback_separate_users('api_keys',          false);
 CALL ringback_separate_users('api_requests',      false);

@@ -233,9 +233,15 @@ subtest 'what was not signed by Twilio is refused then, too' => sub {
 	is scalar(map { events($_->{CallSid}) } \%forged, \%foreign), 0,
 		'the others are not';
 	is scalar files($fallback), 0, 'nothing waits any more';
-	is scalar(my @refused = glob "$fallback/.refused-*"), 10,
-		'the refused are there to be looked at';
-	like $err, qr/request kept by nginx refused/, 'and in the log';
+	is scalar(my @bad = glob "$fallback/.bad-*"), 2,
+		'what is no request is set aside';
+	is $t->sql(q{select count(*) from webhook_events where refused is not
+		null and source = 'fallback'}), 8,
+		'the refused are in the journal, to be looked at';
+	is $t->sql(q{select count(*) from webhook_events where refused like
+		'%AccountSid is not one%' and convert_from(body, 'utf8') like ?},
+		"%$foreign{CallSid}%"), 1, 'each with its bytes and why';
+	like $err, qr/refused; the journal has it/, 'and in the log';
 	is +($t->sweep)[0], 0, 'the next pass does not try them again';
 };
 

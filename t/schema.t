@@ -158,7 +158,8 @@ sub dump_of ($db, @args) {
 sub tables_of ($db) {
 	return [grep { !/INDEX idx_transcriptions_status / } @{ dump_of($db,
 	    '--schema-only', map { ('-t', $_) } qw(transcriptions twilio_*
-	    webhook_events api_* numbers opt_outs send_counters)) }];
+	    webhook_events reconciliations pauses api_* numbers opt_outs
+	    send_counters)) }];
 }
 
 # EXPLAIN (ANALYZE, BUFFERS): pages touched, and the names of indexes used.
@@ -194,13 +195,16 @@ my %columns = (
 	    transcription_id status created_at updated_at account_sid channels
 	    source track started_at twilio_status twilio_rank error_code step
 	    attempts first_attempt_at run_at lease last_error deleted_at user_id
-	    metadata',
+	    metadata holder parts',
 	transcriptions => 'id user_id filename file_url transcription
 	    duration_seconds analysis status metadata error created_at
 	    updated_at recording_sid call_sid language model segments
 	    analysis_model',
 	webhook_events => 'id dedupe route request_uri account_sid sid status
-	    body source verified received_at',
+	    body source verified received_at refused replayed_at',
+	reconciliations => 'account_sid list watermark deep_at started_at since
+	    next_page run_at',
+	pauses       => 'service since until why',
 	api_calls    => 'id recording_sid step started_at finished_at outcome
 	    units',
 	numbers      => 'number phone_number_sid user_id created_at',
@@ -208,7 +212,7 @@ my %columns = (
 	    expires_at revoked_at last_used_at replaced_by',
 	api_requests => 'key_id idempotency_key body_sha256 kind row_id state
 	    response_status response created_at',
-	opt_outs      => 'sender recipient opted_out_at source',
+	opt_outs      => 'sender recipient opted_out_at source opted_in_at',
 	send_counters => 'scope window_start count',
 );
 

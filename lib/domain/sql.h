@@ -10,6 +10,7 @@
 enum sql_statement {
 #define SQL(id, programs, params, columns, text) id,
 #include "domain/sql.def"
+#include "domain/sql_sweep.def"
 #include "domain/sql_api.def"
 #undef SQL
 	SQL_STATEMENTS

@@ -22,6 +22,7 @@
 struct db {
 	struct db_options	 o;
 	PGconn			*conn;
+	unsigned		 sessions;
 	long			 until_ms;	/* of all that is asked; 0 none */
 	long			 deadline_ms;	/* of what is being asked */
 	long			 retry_at_ms;	/* breaker; 0 closed */
@@ -67,6 +68,12 @@ void
 db_until(struct db *db, long deadline_ms)
 {
 	db->until_ms = deadline_ms;
+}
+
+unsigned
+db_sessions(const struct db *db)
+{
+	return db->sessions;
 }
 
 static void
@@ -251,6 +258,7 @@ connect_now(struct db *db, struct err *e)
 	}
 	db->retry_at_ms = 0;
 	db->breaker_ms = BREAKER_MS;
+	db->sessions++;
 	return true;
 }
 
@@ -358,6 +366,22 @@ struct db_value
 db_bytes(const void *p, size_t n)
 {
 	return (struct db_value){ .p = p, .n = n, .binary = true };
+}
+
+const char *
+db_get_bytes(const struct db_rows *rows, struct mem *m, size_t row,
+    int column, size_t *n)
+{
+	const char	*text = db_get(rows, row, column);
+	unsigned char	*bytes = text == NULL ? NULL :
+			    PQunescapeBytea((const unsigned char *)text, n);
+	const char	*copy;
+
+	if (bytes == NULL)
+		return NULL;
+	copy = mem_dup_n(m, bytes, *n);
+	PQfreemem(bytes);
+	return copy;
 }
 
 struct db_value

@@ -58,6 +58,9 @@ void		 db_until(struct db *, long deadline_ms);
  * check: ERR_CONFIG when the schema does not fit the statements. */
 MUST_CHECK bool	 db_check(struct db *, struct err *);
 
+/* How often it has connected. */
+unsigned	 db_sessions(const struct db *);
+
 /* A session's lock is how others see that it lives: pg_locks has it, as
  * advisory lock (DB_LOCK_CLASS, lock), until the connection ends, whatever
  * ends it. */
@@ -77,6 +80,8 @@ struct db_value	 db_bool(bool);
 size_t		 db_count(const struct db_rows *);
 const char	*db_get(const struct db_rows *, size_t row, int column);
 		     /* text, NULL for SQL NULL */
+const char	*db_get_bytes(const struct db_rows *, struct mem *, size_t row,
+		     int column, size_t *n);	/* bytea, NULL for SQL NULL */
 long		 db_get_long(const struct db_rows *, size_t row, int column);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* spool: write, fsync, rename, fsync the directory. An fsync that failed is
- * never repeated on the same file: the kernel may have dropped the pages. */
+/* spool: write, fsync, rename, fsync the directory. */
 #include "edge/spool.h"
 
 #include <dirent.h>
@@ -16,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/text.h"
+#include "edge/reserve.h"
 
 #include "base/banned.h"
 
@@ -26,6 +26,27 @@ static const char *
 place(struct mem *m, const char *dir, const char *sub, const char *name)
 {
 	return mem_printf(m, "%s/%s/%s", dir, sub, name);
+}
+
+/* Room for when the disk is full, and what its records are called. */
+#define RESERVED	"reserve."
+
+static const char *
+reserve(struct mem *m, const char *dir)
+{
+	return mem_printf(m, "%s/reserve", dir);
+}
+
+static bool
+is_reserved(const char *name, size_t *slot)
+{
+	long v;
+
+	if (!text_starts(name, RESERVED) || !text_to_long(name +
+	    strlen(RESERVED), 0, 1L << 30, &v))
+		return false;
+	*slot = (size_t)v;
+	return true;
 }
 
 static bool
@@ -58,39 +79,65 @@ write_all(int fd, const char *p, size_t n)
 {
 	ssize_t k;
 
-	for (; n > 0; p += k, n -= (size_t)k)
-		if ((k = write(fd, p, n)) <= 0)
+	for (; n > 0; p += k, n -= (size_t)k) {
+		while ((k = write(fd, p, n)) < 0 && errno == EINTR)
+			;
+		if (k <= 0)
 			return false;
+	}
 	return true;
 }
 
 static bool
-write_durably(const char *path, const struct buf *b, struct err *e)
+write_durably(const char *path, const struct buf *b)
 {
 	int	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC |
 		    O_NOFOLLOW, 0600);
 	bool	ok;
 
 	if (fd < 0)
-		return err_sys(e, "spool: create %s", path);
-	ok = (write_all(fd, b->s, b->len) && fsync(fd) == 0) ||
-	    err_sys(e, "spool: write %s", path);
-	if (close(fd) != 0 && ok)
-		ok = err_sys(e, "spool: close %s", path);
+		return false;
+	ok = write_all(fd, b->s, b->len) && fsync(fd) == 0;
+	return close(fd) == 0 && ok;
+}
+
+/* A file of a name that nobody has had. *full: the disk is. */
+static bool
+put_file(struct mem *m, const char *dir, const struct buf *b, bool *full,
+    struct err *e)
+{
+	static unsigned	 sequence;
+	struct timespec	 now;
+	const char	*name, *tmp, *final;
+	bool		 ok;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	name = mem_printf(m, "%010lld%06ld-%ld-%u", (long long)now.tv_sec,
+	    now.tv_nsec / 1000, (long)getpid(), sequence++);
+	tmp = place(m, dir, "tmp", name);
+	final = place(m, dir, "new", name);
+	ok = make_dirs(m, dir, e) && ((write_durably(tmp, b) &&
+	    rename(tmp, final) == 0) || err_sys(e, "spool: write %s", tmp));
+	*full = !ok && (errno == ENOSPC || errno == EDQUOT);
 	if (!ok)
-		(void)unlink(path);
-	return ok;
+		(void)unlink(tmp);
+	return ok && sync_dir(place(m, dir, "new", "."), e);
+}
+
+bool
+spool_prepare(struct mem *m, const char *dir, size_t slots, struct err *e)
+{
+	return make_dirs(m, dir, e) &&
+	    reserve_make(reserve(m, dir), slots, e);
 }
 
 bool
 spool_put(struct mem *m, const char *dir, const struct spool_record *r,
     struct err *e)
 {
-	static unsigned	 sequence;
 	struct buf	*record = buf_new(m, MAX_FILE - 256);
 	struct buf	*file = buf_new(m, MAX_FILE);
-	struct timespec	 now;
-	const char	*name, *tmp, *final;
+	bool		 full;
 
 	buf_printf(record, "%s\n%s\n%s\n%s\n", r->route, r->uri,
 	    r->received_at, r->verified);
@@ -100,18 +147,9 @@ spool_put(struct mem *m, const char *dir, const struct spool_record *r,
 	buf_printf(file, MAGIC "%s %zu\n",
 	    text_sha256(m, record->s, record->len), record->len);
 	buf_add(file, record->s, record->len);
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	name = mem_printf(m, "%010lld%06ld-%ld-%u", (long long)now.tv_sec,
-	    now.tv_nsec / 1000, (long)getpid(), sequence++);
-	tmp = place(m, dir, "tmp", name);
-	final = place(m, dir, "new", name);
-	if (!make_dirs(m, dir, e) || !write_durably(tmp, file, e))
-		return false;
-	if (rename(tmp, final) != 0) {
-		(void)unlink(tmp);
-		return err_sys(e, "spool: rename to %s", final);
-	}
-	return sync_dir(place(m, dir, "new", "."), e);
+	return put_file(m, dir, file, &full, e) ||
+	    (!full && put_file(m, dir, file, &full, e)) ||
+	    (full && reserve_put(m, reserve(m, dir), file->s, file->len, e));
 }
 
 static int
@@ -154,7 +192,20 @@ spool_names(struct mem *m, const char *path, char ***names, struct err *e)
 bool
 spool_list(struct mem *m, const char *dir, char ***names, struct err *e)
 {
-	return spool_names(m, place(m, dir, "new", "."), names, e);
+	char	**files, **all;
+	size_t	 *slots, n = 0, count;
+
+	if (!spool_names(m, place(m, dir, "new", "."), &files, e) ||
+	    !reserve_list(m, reserve(m, dir), &slots, &count, e))
+		return false;
+	while (files[n] != NULL)
+		n++;
+	*names = all = mem_array(m, n + count + 1, sizeof(*all));
+	if (n != 0)
+		memcpy(all, files, n * sizeof(*all));
+	for (size_t i = 0; i < count; i++)
+		all[n + i] = mem_printf(m, RESERVED "%zu", slots[i]);
+	return true;
 }
 
 bool
@@ -190,49 +241,56 @@ spool_read_file(struct mem *m, const char *path, size_t cap, char **out,
 }
 
 bool
-spool_get(struct mem *m, const char *dir, const char *name,
+spool_parse(struct mem *m, const char *bytes, size_t n,
     struct spool_record *r, struct err *e)
 {
-	char		*file, *p, *end, digest[65];
+	char		*p = mem_dup_n(m, bytes, n), *end = p + n, digest[65];
 	const char	*head;
-	size_t		 bytes, promised;
+	size_t		 promised;
 
-	if (!spool_read_file(m, place(m, dir, "new", name), MAX_FILE, &file,
-	    &bytes, e))
-		return false;
-	p = file;
-	end = file + bytes;
 	if ((head = text_take_line(&p, end)) == NULL || sscanf(head,
 	    MAGIC "%64[0-9a-f] %zu", digest, &promised) != 2 ||
-	    promised != (size_t)(end - p) ||
+	    promised > (size_t)(end - p) ||
 	    strcmp(digest, text_sha256(m, p, promised)) != 0)
-		return err_set(e, ERR_INPUT, "spool: %s is damaged", name);
+		return err_set(e, ERR_INPUT, "the spooled record is damaged");
+	end = p + promised;
 	if ((r->route = text_take_line(&p, end)) == NULL ||
 	    (r->uri = text_take_line(&p, end)) == NULL ||
 	    (r->received_at = text_take_line(&p, end)) == NULL ||
 	    (r->verified = text_take_line(&p, end)) == NULL)
-		return err_set(e, ERR_INPUT, "spool: %s is short", name);
+		return err_set(e, ERR_INPUT, "the spooled record is short");
 	r->body = p;
 	r->body_bytes = (size_t)(end - p);
 	return true;
 }
 
-void
-spool_done(const char *dir, const char *name)
+bool
+spool_read(struct mem *m, const char *dir, const char *name, char **bytes,
+    size_t *n, struct err *e)
 {
-	struct mem *m = mem_new();
+	size_t slot;
 
-	(void)unlink(place(m, dir, "new", name));
-	mem_free(m);
+	return is_reserved(name, &slot) ?
+	    reserve_get(m, reserve(m, dir), slot, bytes, n, e) :
+	    spool_read_file(m, place(m, dir, "new", name), MAX_FILE, bytes, n,
+	    e);
 }
 
 void
-spool_bad(const char *dir, const char *name)
+spool_done(struct mem *m, const char *dir, const char *name)
 {
-	struct mem *m = mem_new();
+	size_t slot;
 
+	if (is_reserved(name, &slot))
+		reserve_free(reserve(m, dir), slot);
+	else
+		(void)unlink(place(m, dir, "new", name));
+}
+
+void
+spool_bad(struct mem *m, const char *dir, const char *name)
+{
 	(void)rename(place(m, dir, "new", name), place(m, dir, "bad", name));
-	mem_free(m);
 }
 
 bool

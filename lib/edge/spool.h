@@ -5,9 +5,9 @@
  *
  * DIR/tmp	being written
  * DIR/new	waiting, oldest name first
- * DIR/bad	unreadable or refused by the database for what is in it: kept
- *		for a person to look at, never retried
- * A file: "ringback-spool 1 SHA256 BYTES\n", then the record's fields. */
+ * DIR/reserve	room set aside for when the disk is full; see reserve.h
+ * DIR/bad	what is no record at all, for a person to look at
+ * A record: "ringback-spool 1 SHA256 BYTES\n", then its fields. */
 #ifndef EDGE_SPOOL_H
 #define EDGE_SPOOL_H
 
@@ -26,19 +26,29 @@ struct spool_record {
 	size_t		 body_bytes;
 };
 
+/* Makes what is missing of DIR, with a reserve of so many records of up to
+ * 16 KB. */
+MUST_CHECK bool	 spool_prepare(struct mem *, const char *dir, size_t reserve,
+		     struct err *);
+
+/* A failed fsync is not repeated: the kernel may have dropped the pages. A
+ * new file is tried once; when the disk is full, the reserve. */
 MUST_CHECK bool	 spool_put(struct mem *, const char *dir,
 		     const struct spool_record *, struct err *);
 
-/* Names waiting, oldest first, NULL-terminated; none when the directory is
- * not there yet. */
+/* Names of what waits, NULL-terminated: files, oldest first, then what is in
+ * the reserve. None when the directory is not there yet. */
 MUST_CHECK bool	 spool_list(struct mem *, const char *dir, char ***names,
 		     struct err *);
 
-/* ERR_INPUT: the file is damaged; move it to bad. */
-MUST_CHECK bool	 spool_get(struct mem *, const char *dir, const char *name,
+/* ERR_INPUT: it is no file, or too large to be one of ours. */
+MUST_CHECK bool	 spool_read(struct mem *, const char *dir, const char *name,
+		     char **, size_t *, struct err *);
+/* ERR_INPUT: it is damaged. */
+MUST_CHECK bool	 spool_parse(struct mem *, const char *, size_t,
 		     struct spool_record *, struct err *);
-void		 spool_done(const char *dir, const char *name);
-void		 spool_bad(const char *dir, const char *name);
+void		 spool_done(struct mem *, const char *dir, const char *name);
+void		 spool_bad(struct mem *, const char *dir, const char *name);
 
 /* One replay at a time on this machine: *fd holds the lock until close(), or
  * is -1 when another has it. */

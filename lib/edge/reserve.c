@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: ISC */
+/* reserve: slots that are overwritten in place, which needs no room. */
+#include "edge/reserve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+
+#include "base/banned.h"
+
+#define SLOT		16384
+#define ROOM		(SLOT - 1)	/* behind the mark */
+
+/* A slot's first byte. */
+enum mark { FREE = 0, FIRST = 'F', NEXT = 'N' };
+
+static off_t
+at(size_t slot)
+{
+	return (off_t)slot * SLOT;
+}
+
+/* Opened and locked; close() ends both. -1 with errno. */
+static int
+open_locked(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0 && flock(fd, LOCK_EX) != 0) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static size_t
+slots_in(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 ? (size_t)st.st_size / SLOT : 0;
+}
+
+static bool
+is_marked(int fd, size_t slot, enum mark mark)
+{
+	char c;
+
+	return pread(fd, &c, 1, at(slot)) == 1 && c == (char)mark;
+}
+
+bool
+reserve_make(const char *path, size_t slots, struct err *e)
+{
+	int	fd, why;
+	bool	ok;
+
+	if (slots == 0)
+		return true;
+	if ((fd = open_locked(path, O_RDWR | O_CREAT)) < 0)
+		return err_sys(e, "reserve: open %s", path);
+	why = slots_in(fd) >= slots ? 0 : posix_fallocate(fd, 0, at(slots));
+	errno = why;
+	ok = why == 0 || err_sys(e, "reserve: set aside %zu kB in %s",
+	    slots * (SLOT / 1024), path);
+	ok = ok && (fsync(fd) == 0 || err_sys(e, "reserve: sync %s", path));
+	(void)close(fd);
+	return ok;
+}
+
+/* The first of `count` free slots in a row. The search goes on where the last
+ * one of this process ended. */
+static bool
+find_free(int fd, size_t count, size_t *slot)
+{
+	static size_t	from;
+	size_t		all = slots_in(fd), run = 0;
+
+	for (size_t i = 0; all != 0 && i < all + count; i++) {
+		size_t s = (from + i) % all;
+
+		run = s == 0 ? 0 : run;		/* it does not wrap round */
+		run = is_marked(fd, s, FREE) ? run + 1 : 0;
+		if (run == count) {
+			*slot = s + 1 - count;
+			from = s + 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+reserve_put(struct mem *m, const char *path, const void *p, size_t n,
+    struct err *e)
+{
+	const size_t	 count = (n + ROOM - 1) / ROOM;
+	char		*image = mem_get(m, count * SLOT);
+	size_t		 slot;
+	int		 fd = open_locked(path, O_RDWR);
+	bool		 ok;
+
+	if (fd < 0)
+		return err_sys(e, "reserve: open %s", path);
+	for (size_t i = 0; i < count; i++) {
+		size_t rest = n - i * ROOM;
+
+		image[i * SLOT] = i == 0 ? FIRST : NEXT;
+		memcpy(image + i * SLOT + 1, (const char *)p + i * ROOM,
+		    rest < ROOM ? rest : ROOM);
+	}
+	if (!find_free(fd, count, &slot))
+		ok = err_set(e, ERR_SYSTEM, "reserve: %s is full", path);
+	else
+		ok = (pwrite(fd, image, count * SLOT, at(slot)) ==
+		    (ssize_t)(count * SLOT) && fdatasync(fd) == 0) ||
+		    err_sys(e, "reserve: write %s", path);
+	(void)close(fd);
+	return ok;
+}
+
+bool
+reserve_list(struct mem *m, const char *path, size_t **slots, size_t *count,
+    struct err *e)
+{
+	int	fd = open_locked(path, O_RDONLY);
+	size_t	all;
+
+	*slots = NULL;
+	*count = 0;
+	if (fd < 0)
+		return errno == ENOENT || err_sys(e, "reserve: open %s", path);
+	all = slots_in(fd);
+	*slots = mem_array(m, all + 1, sizeof(**slots));
+	for (size_t s = 0; s < all; s++)
+		if (is_marked(fd, s, FIRST))
+			(*slots)[(*count)++] = s;
+	(void)close(fd);
+	return true;
+}
+
+bool
+reserve_get(struct mem *m, const char *path, size_t slot, char **out,
+    size_t *n, struct err *e)
+{
+	struct buf	*b = buf_new(m, 2 * 1024 * 1024);
+	char		*one = mem_get(m, SLOT);
+	int		 fd = open_locked(path, O_RDONLY);
+	enum mark	 mark = FIRST;
+	bool		 ok = true;
+
+	if (fd < 0)
+		return err_sys(e, "reserve: open %s", path);
+	for (; is_marked(fd, slot, mark) && ok; slot++, mark = NEXT) {
+		ok = pread(fd, one, SLOT, at(slot)) == SLOT ||
+		    err_sys(e, "reserve: read %s", path);
+		if (ok)
+			buf_add(b, one + 1, ROOM);
+	}
+	(void)close(fd);
+	*out = b->s;
+	*n = b->len;
+	return ok;
+}
+
+/* The end first: killed half-way, what is left is still a record's beginning,
+ * and its slots are freed with it next time. */
+void
+reserve_free(const char *path, size_t slot)
+{
+	static const char	free_mark = FREE;
+	int			fd = open_locked(path, O_RDWR);
+	size_t			end = slot + 1;
+
+	if (fd < 0)
+		return;
+	while (is_marked(fd, end, NEXT))
+		end++;
+	while (end-- > slot)
+		if (pwrite(fd, &free_mark, 1, at(end)) != 1)
+			break;
+	(void)close(fd);
+}
