@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "domain/key.h"
+#include "domain/pause.h"
 #include "domain/roster.h"
 #include "format/phone.h"
 
@@ -170,7 +171,9 @@ retry_command(struct call *c)
 	struct err	e;
 	size_t		count;
 
-	if (!roster_retry(c->store, c->m, c->args[0], &count, &e))
+	if (!roster_retry(c->store, c->m, c->args[0], &count, &e) ||
+	    (strcmp(c->args[0], "all") == 0 &&
+	    !pause_end(c->store, c->m, "all", &e)))
 		return report(&e);
 	(void)printf("%zu recordings will be tried again by the next sweep\n",
 	    count);

@@ -20,12 +20,6 @@
 #define SOON_S		10		/* worth waiting for within the pass */
 #define STORE_TRIES	20		/* a second apart: it has been paid for */
 
-static const char *const services[] = {
-	[TWILIO] = "Twilio",
-	[SPEECH] = "the transcription server",
-	[ANALYST] = "the language model's server",
-};
-
 void
 job_finish(struct job *j, const char *how, const char *why)
 {
@@ -95,7 +89,9 @@ job_set_back(struct job *j, enum outcome outcome, double wait_s, const char *why
 		    "analysis failed: %s", why));
 		return;
 	}
-	ok = store_failed(s->store, j->m, &j->c, &f, &held, &e);
+	if (j->bill.id != NULL)
+		job_paid_close(j);
+	ok = work_failed(s->store, j->m, &j->c, &f, &held, &e);
 	if (!ok || !held) {
 		job_dropped(j, ok, &e);
 		return;
@@ -104,13 +100,22 @@ job_set_back(struct job *j, enum outcome outcome, double wait_s, const char *why
 		s->failed++;
 	else
 		s->later++;
-	if (!f.dead && wait_s <= SOON_S) {
+	if (!f.dead && outcome != SETTING && wait_s <= SOON_S) {
 		long at = clock_ms() + (long)(wait_s * 1000) + 50;
 
 		if (s->again_ms == 0 || at < s->again_ms)
 			s->again_ms = at;
 	}
 	job_finish(j, f.dead ? "failed for good" : "later", why);
+}
+
+/* 20003: it does not know our key; 20005: the account is suspended. Media
+ * have their errors in XML, everything else in JSON. */
+static bool
+about_account(const struct fetch_answer *a)
+{
+	return strstr(a->body->s, "20003") != NULL ||
+	    strstr(a->body->s, "20005") != NULL;
 }
 
 /* False: the answer is not good, and the recording has been dealt with. */
@@ -121,18 +126,27 @@ job_is_good(struct job *j, const struct fetch_answer *a, enum service from)
 	struct verdict	 v;
 	double		 wait_s;
 
-	verdict_of(j->m, services[from], a, &v);
+	verdict_of(j->m, service_name(from), a, &v);
 	if (v.outcome == GOOD) {
-		s->outages[from] = 0;
+		service_is_well(s, from);
 		return true;
 	}
 	/* A wrong model or a wrong address is not the recording's fault. */
 	if (a->status == 404 && from != TWILIO)
 		v.outcome = SETTING;
-	if (v.outcome == SETTING)
-		stop_pass(s, mem_printf(j->m, "%s; check the %s, nothing is "
-		    "lost", v.why, a->status == 404 ? "model and the base URL" :
+	/* A key that Twilio knows may still not have this recording. */
+	if (a->status == 403 && from == TWILIO && !about_account(a)) {
+		log_error("recording refused", "recording=%s why=%s",
+		    j->c.recording_sid, log_quote(v.why));
+		v.outcome = HOPELESS;
+	}
+	if (v.outcome == SETTING) {
+		service_pause(s, from, mem_printf(j->m, "%s; check the %s",
+		    v.why, a->status == 404 ? "model and the base URL" :
 		    "key and the account"));
+		job_set_back(j, SETTING, 0, v.why);
+		return false;
+	}
 	/* A dead service would fail every recording in turn. */
 	if (v.outcome == OUTAGE && (++s->outages[from] >= MAX_OUTAGES ||
 	    (a->status == 0 && !a->sent)))
@@ -153,10 +167,9 @@ job_paid_open(struct job *j, const char *step)
 	int		tries = 0;
 	bool		ok;
 
-	j->paid = NULL;
 	do
-		ok = store_paid_open(j->s->store, j->m, j->c.recording_sid,
-		    step, &j->paid, &e);
+		ok = work_paid_open(j->s->store, j->m, j->c.recording_sid,
+		    step, &j->bill.id, &e);
 	while (!ok && j->text->len != 0 && job_keep_trying(j, &tries, &e));
 	if (!ok)
 		job_dropped(j, false, &e);
@@ -164,16 +177,22 @@ job_paid_open(struct job *j, const char *step)
 }
 
 void
-job_paid_close(struct job *j, const struct fetch_answer *a, double seconds)
+job_paid_note(struct job *j, const struct fetch_answer *a, double seconds)
 {
-	struct err	e;
-	const char	*outcome = a->status == 0 ? a->error :
-			    mem_printf(j->m, "HTTP %ld", a->status);
+	j->bill.outcome = a->status == 0 ? mem_dup(j->m, a->error) :
+	    mem_printf(j->m, "HTTP %ld", a->status);
+	j->bill.units = mem_printf(j->m, "{\"seconds\":%.1f}", seconds);
+}
 
-	if (!store_paid_close(j->s->store, j->m, j->paid, outcome,
-	    mem_printf(j->m, "{\"seconds\":%.1f}", seconds), &e))
+void
+job_paid_close(struct job *j)
+{
+	struct err e;
+
+	if (!work_paid_close(j->s->store, j->m, &j->bill, &e))
 		log_warn("ledger", "recording=%s why=%s", j->c.recording_sid,
 		    log_quote(e.text));
+	memset(&j->bill, 0, sizeof(j->bill));
 }
 
 void
@@ -183,7 +202,8 @@ job_start(struct sweep *s, struct mem *own, const struct claim *c)
 
 	j->s = s;
 	j->m = own;
-	j->c = *c;
+	work_copy(own, c, &j->c);
+	c = &j->c;
 	j->started_ms = clock_ms();
 	j->text = buf_new(own, 4 * 1024 * 1024);
 	j->segments = json_array(own);
@@ -216,7 +236,8 @@ job_heartbeat(struct sweep *s)
 
 	for (struct job *j = s->jobs; j != NULL; j = next) {
 		next = j->next;
-		if (store_heartbeat(s->store, j->m, &j->c, &held, &e) && !held)
+		if (work_heartbeat(s->store, j->m, s->cfg, &j->c, &held,
+		    &e) && !held)
 			job_dropped(j, true, NULL);
 	}
 }
@@ -229,7 +250,7 @@ job_release_all(struct sweep *s)
 	bool		held;
 
 	while (s->jobs != NULL) {
-		if (!store_failed(s->store, s->jobs->m, &s->jobs->c, &f, &held,
+		if (!work_failed(s->store, s->jobs->m, &s->jobs->c, &f, &held,
 		    &e))
 			log_warn("not released", "recording=%s why=%s",
 			    s->jobs->c.recording_sid, log_quote(e.text));

@@ -21,7 +21,8 @@ struct job {
 	const struct buf *media;
 	struct audio	 audio;
 	struct audio_part part;
-	size_t		 offset, part_bytes;
+	size_t		 offset, next_offset;	/* heard up to here; and then */
+	size_t		 part_bytes;
 	struct buf	*text;
 	cJSON		*segments;
 	const char	*language;
@@ -30,7 +31,7 @@ struct job {
 	const char	*transcript;
 	int		 asks;
 	bool		 plain;
-	const char	*paid;		/* open row of the ledger */
+	struct bill	 bill;		/* of the paid call in flight, if any */
 };
 
 /* --- lifecycle, job.c --- */
@@ -49,8 +50,11 @@ bool	 job_is_good(struct job *, const struct fetch_answer *, enum service);
 bool	 job_keep_trying(struct job *, int *tries, const struct err *);
 /* The ledger around a paid request. False: not written, the job has ended. */
 bool	 job_paid_open(struct job *, const char *step);
-void	 job_paid_close(struct job *, const struct fetch_answer *,
+/* How it ended; stored with the next thing that is. */
+void	 job_paid_note(struct job *, const struct fetch_answer *,
 	    double seconds);
+/* Or alone. */
+void	 job_paid_close(struct job *);
 
 /* --- work, steps.c --- */
 

@@ -18,7 +18,8 @@
 #define MAX_ASKS	3		/* of the analyst, in one attempt */
 #define MULTIPART_BYTES	8192		/* of a request around its file */
 
-static void	transcribe(struct job *);
+static bool	next_part(struct job *);
+static void	send_part(struct job *);
 
 /* Checkpoint one. The analysis follows if there is anything to analyse. */
 static void
@@ -39,24 +40,80 @@ keep_transcript(struct job *j, const char *nothing)
 		    j->c.recording_sid),
 		.seconds = lround(j->audio.seconds),
 		.analyse = j->heard,
+		.at_once = j->heard && !service_asleep(j->s, ANALYST),
 	};
-	struct err	e;
-	bool		held = false, ok;
-	int		tries = 0;
+	const char	*next;
+	struct err	 e;
+	bool		 held = false, ok;
+	int		 tries = 0;
 
 	do
-		ok = store_transcribed(j->s->store, j->m, &j->c, &t, &held,
-		    &e);
+		ok = work_transcribed(j->s->store, j->m, &j->c, &t, &j->bill,
+		    &next, &held, &e);
 	while (!ok && job_keep_trying(j, &tries, &e));
 	if (!ok || !held) {
 		job_dropped(j, ok, &e);
-	} else if (!t.analyse) {
+		return;
+	}
+	j->bill = (struct bill){ .id = next };
+	j->transcript = t.text;
+	if (t.at_once) {
+		job_analyse(j);
+	} else if (t.analyse) {
+		job_set_back(j, SETTING, 0, j->s->pauses[ANALYST].why);
+	} else {
 		j->s->silent++;
 		job_finish(j, "no speech in it", NULL);
-	} else {
-		j->transcript = t.text;
-		job_analyse(j);
 	}
+}
+
+/* What has been heard and paid for, in case we do not get to the end. */
+static bool
+keep_part(struct job *j)
+{
+	cJSON		*o = json_object(j->m);
+	const char	*parts, *next;
+	struct err	 e;
+	bool		 held = false, ok;
+	int		 tries = 0;
+
+	json_add_number(o, "bytes", (double)j->media->len);
+	json_add_number(o, "offset", (double)j->offset);
+	json_add_bool(o, "heard", j->heard);
+	json_add_text(o, "language", j->language);
+	json_add_text(o, "text", j->text->s);
+	json_add(o, "segments", cJSON_Duplicate(j->segments, true));
+	parts = json_print(j->m, o);
+	do
+		ok = work_part_done(j->s->store, j->m, &j->c, parts, &j->bill,
+		    &next, &held, &e);
+	while (!ok && job_keep_trying(j, &tries, &e));
+	j->bill = (struct bill){ .id = next };
+	if (!ok || !held)
+		job_dropped(j, ok, &e);
+	return ok && held;
+}
+
+/* Where another sweep got to, if it had these very bytes. */
+static void
+take_up_parts(struct job *j)
+{
+	cJSON		*o, *segments;
+	const char	*text;
+	struct err	 e;
+
+	if (j->c.parts == NULL || !json_parse_trusted(&o, j->m, j->c.parts,
+	    strlen(j->c.parts), &e) || (text = json_text(o, "text")) == NULL ||
+	    lround(json_number(o, "bytes", 0)) != (long)j->media->len)
+		return;
+	j->offset = (size_t)lround(json_number(o, "offset", 0));
+	j->heard = cJSON_IsTrue(json_get(o, "heard"));
+	j->language = json_text(o, "language");
+	buf_str(j->text, text);
+	segments = cJSON_GetObjectItemCaseSensitive(o, "segments");
+	while (cJSON_GetArraySize(segments) > 0)
+		(void)cJSON_AddItemToArray(j->segments,
+		    cJSON_DetachItemFromArray(segments, 0));
 }
 
 static void
@@ -66,7 +123,7 @@ on_speech(void *arg, const struct fetch_answer *a)
 	struct speech	 sp;
 	struct err	 e;
 
-	job_paid_close(j, a, j->part.seconds);
+	job_paid_note(j, a, j->part.seconds);
 	if (!job_is_good(j, a, SPEECH))
 		return;
 	if (!speech_read(j->m, a->body, j->part.start_s, &sp, &e)) {
@@ -82,22 +139,26 @@ on_speech(void *arg, const struct fetch_answer *a)
 	while (cJSON_GetArraySize(sp.segments) > 0)
 		(void)cJSON_AddItemToArray(j->segments,
 		    cJSON_DetachItemFromArray(sp.segments, 0));
-	transcribe(j);
+	if (!next_part(j))
+		keep_transcript(j, NULL);
+	else if (keep_part(j))
+		send_part(j);
 }
 
-/* The next part, or the end of them. */
+static bool
+next_part(struct job *j)
+{
+	j->next_offset = j->offset;
+	return audio_next_part(j->media->s, j->media->len, j->part_bytes,
+	    &j->next_offset, &j->part);
+}
+
 static void
-transcribe(struct job *j)
+send_part(struct job *j)
 {
 	struct fetch_request q;
 
-	if (!audio_next_part(j->media->s, j->media->len, j->part_bytes,
-	    &j->offset, &j->part)) {
-		keep_transcript(j, NULL);
-		return;
-	}
-	if (!job_paid_open(j, "transcribe"))
-		return;
+	j->offset = j->next_offset;
 	speech_request(j->s->cfg, j->m, j->audio.kind, &j->part, j->text->s,
 	    &q);
 	fetch_start(j->s->fetch, j->m, &q, on_speech, j);
@@ -157,7 +218,11 @@ on_media(void *arg, const struct fetch_answer *a)
 		return;
 	}
 	j->part_bytes = part_bytes(j);
-	transcribe(j);
+	take_up_parts(j);
+	if (!next_part(j))
+		keep_transcript(j, NULL);
+	else if (job_paid_open(j, "transcribe"))
+		send_part(j);
 }
 
 void
@@ -179,8 +244,8 @@ job_keep_analysis(struct job *j, const char *analysis, const char *model,
 	int		tries = 0;
 
 	do
-		ok = store_analysed(j->s->store, j->m, &j->c, analysis, model,
-		    why, &held, &e);
+		ok = work_analysed(j->s->store, j->m, &j->c, analysis, model,
+		    why, &j->bill, &held, &e);
 	while (!ok && job_keep_trying(j, &tries, &e));
 	if (!ok || !held) {
 		job_dropped(j, ok, &e);
@@ -201,10 +266,11 @@ on_analysis(void *arg, const struct fetch_answer *a)
 	const char	*analysis, *model;
 	struct err	 e;
 
-	job_paid_close(j, a, 0);
+	job_paid_note(j, a, 0);
 	if (a->status == 400 && !j->plain) {
 		/* It may not know response_format json_schema. */
 		j->plain = true;
+		job_paid_close(j);
 		job_analyse(j);
 		return;
 	}
@@ -212,10 +278,12 @@ on_analysis(void *arg, const struct fetch_answer *a)
 		return;
 	if (analysis_read(j->m, a->body, &analysis, &model, &e))
 		job_keep_analysis(j, analysis, model, NULL);
-	else if (j->asks < MAX_ASKS)
-		job_analyse(j);
-	else
+	else if (j->asks >= MAX_ASKS)
 		job_set_back(j, HOPELESS, 0, e.text);
+	else {
+		job_paid_close(j);
+		job_analyse(j);
+	}
 }
 
 void
@@ -224,7 +292,7 @@ job_analyse(struct job *j)
 	struct fetch_request q;
 
 	j->asks++;
-	if (!job_paid_open(j, "analyse"))
+	if (j->bill.id == NULL && !job_paid_open(j, "analyse"))
 		return;
 	analysis_request(j->s->cfg, j->m, j->transcript, j->plain, &q);
 	fetch_start(j->s->fetch, j->m, &q, on_analysis, j);

@@ -20,7 +20,9 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/text.h"
+#include "domain/journal.h"
 #include "domain/twilio.h"
+#include "replay.h"
 
 #include "base/banned.h"
 
@@ -28,6 +30,10 @@
 #define EXIT_USAGE		64	/* sysexits.h */
 #define EXIT_LATER		75
 #define DELETIONS		100	/* at Twilio, in one pass */
+#define RECOVERED_MS		5200	/* sql_sweep.def: SQL_RECOVER */
+#define RECONNECT_MS		1000
+#define FORGET_BATCH		1000
+#define FORGET_BATCHES		100	/* in one pass */
 
 struct options {
 	const char	*file;
@@ -114,7 +120,7 @@ dry_run(struct sweep *s, struct mem *m, long limit, struct err *e)
 	struct due	*due;
 	size_t		 count;
 
-	if (!store_due(s->store, m, (size_t)limit, &due, &count, e))
+	if (!work_due(s->store, m, (size_t)limit, &due, &count, e))
 		return false;
 	for (size_t i = 0; i < count; i++)
 		(void)printf("%s  %-8s  due for %ld s, %ld attempts%s%s\n",
@@ -125,24 +131,24 @@ dry_run(struct sweep *s, struct mem *m, long limit, struct err *e)
 	return true;
 }
 
-/* Claims one recording. False: none is due, or the database is away. */
+/* Claims as many as there is room for. False: there are no more, or the
+ * database is away. */
 static bool
-claim_one(struct sweep *s)
+claim(struct sweep *s, size_t most)
 {
-	struct mem	*own = mem_new();
-	struct claim	*c;
-	size_t		 count = 0;
-	struct err	 e;
+	const struct work_scope	 scope = services_scope(s);
+	struct mem		*m = mem_new();
+	struct claim		*c;
+	size_t			 count = 0;
+	struct err		 e;
 
-	if (!store_claim(s->store, own, 1, &c, &count, &e)) {
-		(void)snprintf(s->stop, sizeof(s->stop), "%.250s",
-		    e.text);
-	} else if (count == 1) {
-		job_start(s, own, c);
-		return true;
-	}
-	mem_free(own);
-	return false;
+	if (!work_claim(s->store, m, s->cfg, &scope, most, &c, &count, &e))
+		(void)snprintf(s->stop, sizeof(s->stop), "%.250s", e.text);
+	for (size_t i = 0; i < count; i++)
+		job_start(s, mem_new(), &c[i]);
+	s->claimed += count;
+	mem_free(m);
+	return count == most;
 }
 
 /* Nothing is in flight: wait for what is due within seconds, once it is. */
@@ -159,21 +165,59 @@ wait_for_soon(struct sweep *s, long pass_end_ms)
 	return true;
 }
 
+/* What dead sweeps held will be due in some seconds; see work_recover(). */
+static void
+recover(struct sweep *s, struct mem *m)
+{
+	struct err	e;
+	size_t		count;
+
+	if (!work_recover(s->store, m, &count, &e))
+		log_warn("leases not looked at", "why=%s", log_quote(e.text));
+	else if (count != 0) {
+		log_info("taking over from a dead sweep", "recordings=%zu",
+		    count);
+		s->again_ms = clock_ms() + RECOVERED_MS;
+	}
+}
+
+/* Cut off from the database our leases are as good as given up: whoever
+ * looks next takes them over, unless we renew them first. */
+static void
+stay_connected(struct sweep *s)
+{
+	struct err	e;
+	unsigned	before = store_sessions(s->store);
+
+	store_until(s->store, clock_ms() + RECONNECT_MS);
+	if (!store_check(s->store, &e))
+		log_debug("database", "why=%s", log_quote(e.text));
+	store_until(s->store, 0);
+	if (store_sessions(s->store) != before)
+		job_heartbeat(s);
+}
+
 static void
 work(struct sweep *s, size_t jobs, size_t limit)
 {
 	long	beat_ms = s->cfg->lease_secs * 1000 / 4;
 	long	next_beat = clock_ms() + beat_ms;
 	long	patience = clock_ms() + 30000;
+	size_t	room;
 
 	while (!stopped) {
-		while (s->stop[0] == '\0' && s->running < jobs && limit > 0 &&
-		    claim_one(s))
-			limit--;
-		if (s->running == 0 && (s->stop[0] != '\0' || limit == 0 ||
-		    !wait_for_soon(s, patience)))
+		do {
+			room = services_jobs(s, jobs);
+			room = s->stop[0] != '\0' || room <= s->running ? 0 :
+			    room - s->running;
+			if (room > limit - s->claimed)
+				room = limit - s->claimed;
+		} while (room != 0 && claim(s, room));
+		if (s->running == 0 && (s->stop[0] != '\0' ||
+		    s->claimed == limit || !wait_for_soon(s, patience)))
 			break;
 		(void)fetch_wait(s->fetch, 250);
+		stay_connected(s);
 		if (clock_ms() >= next_beat) {
 			job_heartbeat(s);
 			next_beat = clock_ms() + beat_ms;
@@ -196,7 +240,7 @@ delete_at_twilio(struct sweep *s, struct mem *m)
 	struct err		 e;
 	size_t			 count;
 
-	if (!store_to_delete(s->store, m, DELETIONS, &list, &count, &e))
+	if (!work_to_delete(s->store, m, DELETIONS, &list, &count, &e))
 		return;
 	for (size_t i = 0; i < count; i++) {
 		if (!account_find(s->cfg, m, list[i].account_sid == NULL ?
@@ -211,7 +255,7 @@ delete_at_twilio(struct sweep *s, struct mem *m)
 			    list[i].recording_sid, a.status);
 			return;
 		}
-		if (!store_deleted(s->store, m, list[i].recording_sid, &e))
+		if (!work_deleted(s->store, m, list[i].recording_sid, &e))
 			return;
 		if (s->chatty)
 			log_info("deleted at Twilio", "recording=%s",
@@ -219,13 +263,47 @@ delete_at_twilio(struct sweep *s, struct mem *m)
 	}
 }
 
+/* In small batches, each a commit of its own: no webhook waits for them. */
+static void
+forget(struct sweep *s, struct mem *m)
+{
+	const long	days = s->cfg->journal_days;
+	struct err	e;
+	size_t		count = FORGET_BATCH;
+	bool		ok = journal_forget_sends(s->store, m, days, &e);
+
+	for (int i = 0; ok && !stopped && count == FORGET_BATCH &&
+	    i < FORGET_BATCHES; i++)
+		ok = journal_forget(s->store, m, days, FORGET_BATCH, &count,
+		    &e);
+	if (!ok)
+		log_warn("old webhooks not forgotten", "why=%s",
+		    log_quote(e.text));
+}
+
+/* False: the database is away. */
+static bool
+replay(struct sweep *s, struct err *e)
+{
+	struct replay	r = { .cfg = s->cfg, .store = s->store };
+	bool		ok = replay_waiting(&r, e);
+
+	s->replayed = r.stored;
+	s->failed += r.refused;
+	return ok;
+}
+
 static int
 summary(const struct sweep *s, long started_ms)
 {
-	unsigned outages = 0;
+	unsigned	 outages = 0;
+	const char	*paused = NULL;
 
-	for (size_t i = 0; i < SERVICES; i++)
+	for (enum service i = TWILIO; i < SERVICES; i++) {
 		outages += s->outages[i];
+		if (service_asleep(s, i))
+			paused = s->pauses[i].why;
+	}
 	metric_add(METRIC_DONE, s->done);
 	metric_add(METRIC_SILENT, s->silent);
 	metric_add(METRIC_FAILED, s->failed);
@@ -233,11 +311,12 @@ summary(const struct sweep *s, long started_ms)
 	metric_add(METRIC_REPLAYED, s->replayed);
 	metric_add(METRIC_SWEEPS, 1);
 	(void)printf("ringback-sweep: %zu done, %zu without speech, %zu "
-	    "failed, %zu later, %zu events replayed in %.1f s%s%s\n", s->done,
-	    s->silent, s->failed, s->later, s->replayed,
+	    "failed, %zu later, %zu events replayed in %.1f s%s%s%s%s\n",
+	    s->done, s->silent, s->failed, s->later, s->replayed,
 	    (double)(clock_ms() - started_ms) / 1000,
-	    s->stop[0] == '\0' ? "" : "; stopped: ", s->stop);
-	if (s->stop[0] != '\0')
+	    s->stop[0] == '\0' ? "" : "; stopped: ", s->stop,
+	    paused == NULL ? "" : "; paused: ", paused == NULL ? "" : paused);
+	if (s->stop[0] != '\0' || paused != NULL)
 		return EXIT_LATER;
 	return s->failed != 0 ? EXIT_SOME_FAILED :
 	    outages != 0 ? EXIT_LATER : 0;
@@ -259,20 +338,18 @@ run(struct sweep *s, struct mem *m, const struct options *o)
 		(void)fprintf(stderr, "ringback-sweep: %s\n", e.text);
 		return EXIT_LATER;
 	}
-	if (!replay_all(s, &e)) {
-		(void)snprintf(s->stop, sizeof(s->stop), "%.250s",
-		    e.text);
+	if (!replay(s, &e) || !services_load(s, &e)) {
+		(void)snprintf(s->stop, sizeof(s->stop), "%.250s", e.text);
 		return summary(s, started_ms);
 	}
 	if (!settle_all(s, &e))
 		log_warn("sends not settled", "why=%s", log_quote(e.text));
+	recover(s, m);
 	work(s, (size_t)(o->jobs != 0 ? o->jobs : s->cfg->sweep_jobs),
 	    (size_t)o->limit);
 	if (s->cfg->delete_recordings && s->stop[0] == '\0')
 		delete_at_twilio(s, m);
-	if (!store_forget(s->store, m, s->cfg->journal_days, &e))
-		log_warn("old webhooks not forgotten", "why=%s",
-		    log_quote(e.text));
+	forget(s, m);
 	return summary(s, started_ms);
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/cfg.h"
 #include "base/mem.h"
-#include "domain/store.h"
+#include "domain/work.h"
 #include "edge/fetch.h"
 
 struct job;
@@ -24,8 +24,14 @@ struct sweep {
 	size_t			 running;
 	bool			 chatty;	/* a line per recording */
 	/* how it went */
-	size_t			 done, silent, failed, later, replayed;
+	size_t			 claimed, done, silent, failed, later;
+	size_t			 replayed;
 	unsigned		 outages[SERVICES];	/* in a row, of each */
+	struct {
+		bool		 ill;		/* refused us, not seen well since */
+		long		 until_ms;	/* not asked before, clock_ms() */
+		char		 why[256];
+	}			 pauses[SERVICES];
 	char			 stop[256];	/* why no more are claimed; "" */
 	long			 again_ms;	/* something is due soon; 0 no */
 };
@@ -38,9 +44,18 @@ void	 job_heartbeat(struct sweep *);
 /* Gives back what is in flight, uncounted: the pass is being stopped. */
 void	 job_release_all(struct sweep *);
 
-/* Takes in what waits in the spool and what nginx kept. False: the database
- * is away; what waits goes on waiting. */
-MUST_CHECK bool	 replay_all(struct sweep *, struct err *);
+/* --- whom it asks, services.c --- */
+
+const char	*service_name(enum service);	/* in a sentence */
+MUST_CHECK bool	 services_load(struct sweep *, struct err *);
+/* Nobody asks it for a quarter of an hour, and somebody is told, once. */
+void		 service_pause(struct sweep *, enum service, const char *why);
+void		 service_is_well(struct sweep *, enum service);
+bool		 service_asleep(const struct sweep *, enum service);
+/* What may be claimed, and how many at once: one, to try a service again that
+ * was paused. */
+struct work_scope services_scope(const struct sweep *);
+size_t		 services_jobs(const struct sweep *, size_t jobs);
 
 /* Finds out about sends whose outcome is unknown. False: the database is
  * away. */

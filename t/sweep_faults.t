@@ -15,7 +15,7 @@ use Ringback::Test;
 my $outside = Ringback::Outside->new;
 my $t = Ringback::Test->new(fakes => $outside->fakes);
 my %fake = map { $_ => $t->fake($_) } qw(twilio openai llm);
-my $frames = 34;
+my $frames = 29;
 
 # Each recording has a length of its own, and so its own transcript.
 sub due () { return $outside->recording($t, speech(++$frames)) }
@@ -36,6 +36,7 @@ sub asked ($name) { return scalar $fake{$name}->requests }
 sub time_passes () {
 	$t->dbh->do(q{update twilio_recordings set run_at = now() where step in
 		('download', 'analyse')});
+	$t->dbh->do('update pauses set until = now()');
 	return;
 }
 
@@ -54,7 +55,7 @@ sub all_is_well ($name, @sids) {
 my %whose = (twilio => 'Twilio', openai => 'the transcription server',
 	llm => "the language model's server");
 
-subtest 'a wrong key stops the pass and costs nobody an attempt' => sub {
+subtest 'a wrong key is not shown again, and costs nobody an attempt' => sub {
 	for my $name (qw(twilio openai llm)) {
 		my $code = $name eq 'openai' ? 401 : 403;
 		my @sids = map { due() } 1 .. 3;
@@ -63,9 +64,11 @@ subtest 'a wrong key stops the pass and costs nobody an attempt' => sub {
 			'Authenticate', status => $code } : { error => {
 			message => 'Incorrect API key provided' } } });
 		my $before = asked($name);
-		my ($status, $out) = $t->sweep('--jobs', 1);
+		my ($status, $out, $err) = $t->sweep('--jobs', 1);
 		is $status, 75, "$name: exit 75";
-		like $out, qr/stopped:\ \Q$whose{$name}\E\ answered\ $code:
+		like $err, qr/ error .*paused: a person must act/,
+			"$name: somebody is told";
+		like $out, qr/paused:\ \Q$whose{$name}\E\ answered\ $code:
 			\ (?:Authenticate|Incorrect\ API\ key\ provided);
 			\ check\ the\ key/x, "$name: says what to do";
 		is asked($name), $before + 1, "$name: is asked once";
@@ -73,13 +76,47 @@ subtest 'a wrong key stops the pass and costs nobody an attempt' => sub {
 		is_deeply [ map { $_->{status} } @rows ], [ ('pending') x 3 ],
 			"$name: all are pending";
 		my $heard = asked('openai');
-		is $rows[0]{attempts}, $name eq 'llm' ? 0 : 0,
-			"$name: no attempt is burned";
+		is $rows[0]{attempts}, 0, "$name: no attempt is burned";
 		like $rows[0]{last_error}, qr/answered $code/, "$name: why";
+		($status, $out, $err) = $t->sweep;
+		is $status, 75, "$name: nor is the next pass content";
+		like $out, qr/paused: \Q$whose{$name}/, "$name: it says why";
+		is $err, '', "$name: but there is no second alarm";
+		is asked($name), $before + 1, "$name: nor a second knock";
 		all_is_well($name, @sids);
-		is asked('openai') - $heard, $name eq 'llm' ? 2 : 3,
-			"$name: and nothing is transcribed twice";
+		is asked('openai') - $heard, $name eq 'llm' ? 0 : 3,
+			"$name: what can go on has gone on, and only once";
+		is $t->sql('select count(*) from pauses'), 0,
+			"$name: forgotten once it is well";
 	}
+};
+
+subtest 'who has put it right need not wait' => sub {
+	my $sid = due();
+	$outside->always(openai => { status => 401 });
+	is +($t->sweep)[0], 75, 'refused';
+	$outside->always('openai');
+	like +($t->sweep)[1], qr/: 0 done/, 'and left in peace';
+	my ($bin) = Ringback::Test::slurp($t->dir . '/.state') =~
+		/^BINDIR=(.+)$/m;
+	my ($status) = Ringback::Test::run_command("$bin/ringback-admin", '-f',
+		$t->dir . '/.env', qw(retry all));
+	is $status, 0, 'ringback-admin retry all';
+	like +($t->sweep)[1], qr/: 1 done/, 'and the next pass goes on';
+};
+
+subtest 'media that Twilio keeps from us are given up, and no others' => sub {
+	my @sids = map { due() } 1 .. 3;
+	$outside->next(twilio => { status => 403, type => 'application/xml',
+		body => $Ringback::Outside::NOT_THERE });
+	my ($status, $out, $err) = $t->sweep('--jobs', 1);
+	is $status, 1, 'exit 1: somebody should look';
+	like $out, qr/: 2 done,.* 1 failed/, 'the others are done';
+	like $err, qr/ error .*recording refused .*answered 403/, 'told so';
+	is $t->sql(q{select count(*) from twilio_recordings where step = 'dead'
+		and last_error like '%403%'}), 1, 'and can be retried';
+	$t->dbh->do(q{update twilio_recordings set step = 'skipped' where step =
+		'dead'});
 };
 
 subtest 'a wrong model or base URL is no fault of the recordings' => sub {
@@ -99,7 +136,7 @@ subtest 'a wrong model or base URL is no fault of the recordings' => sub {
 	}
 };
 
-subtest 'an empty purse stops the pass: waiting does not fill it' => sub {
+subtest 'an empty purse is a pause: waiting does not fill it' => sub {
 	my @sids = map { due() } 1 .. 2;
 	$outside->always(openai => { status => 429, headers => { 'Retry-After'
 		=> 1 }, json => { error => { message => 'You exceeded your '
@@ -108,7 +145,7 @@ subtest 'an empty purse stops the pass: waiting does not fill it' => sub {
 	my $before = asked('openai');
 	my ($status, $out) = $t->sweep('--jobs', 1);
 	is $status, 75, 'exit 75';
-	like $out, qr/stopped: .*exceeded your current quota/, 'says so';
+	like $out, qr/paused: .*exceeded your current quota/, 'says so';
 	is asked('openai'), $before + 1, 'asked once';
 	all_is_well('quota', @sids);
 };
