@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* ringback-admin: local administration, by whoever can read the settings. */
+#include "admin.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <curl/curl.h>
 
@@ -11,29 +14,13 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "domain/key.h"
-#include "domain/pause.h"
 #include "domain/roster.h"
 #include "format/phone.h"
 
 #include "base/banned.h"
 
-#define EXIT_FAILED	1
-#define EXIT_USAGE	64	/* sysexits.h */
-#define EXIT_LATER	75
-
-/* What the command line said. */
-struct call {
-	struct mem	*m;
-	struct store	*store;
-	const char	*file, *name, *user, *scopes, *sid, *check;
-	long		 days, overlap_hours;
-	bool		 sample;
-	char		**args;
-	int		 count;
-};
-
-static int
-report(const struct err *e)
+int
+admin_failed(const struct err *e)
 {
 	(void)fprintf(stderr, "ringback-admin: %s\n", e->text);
 	return e->kind == ERR_DOWN ? EXIT_LATER : EXIT_FAILED;
@@ -94,7 +81,7 @@ key_add_command(struct call *c)
 
 	return key_add(c->store, c->m, c->name, c->user, c->scopes != NULL ?
 	    c->scopes : c->user != NULL ? "read,send" : "admin", c->days,
-	    &text, &e) ? show_key(text) : report(&e);
+	    &text, &e) ? show_key(text) : admin_failed(&e);
 }
 
 static int
@@ -105,7 +92,7 @@ key_list_command(struct call *c)
 	size_t		 count;
 
 	if (!key_list(c->store, c->m, &rows, &count, &e))
-		return report(&e);
+		return admin_failed(&e);
 	(void)printf("%-9s %-16s %-16s %-16s %-11s %-17s %s\n", "ID", "NAME",
 	    "USER", "SCOPES", "CREATED", "LAST USED", "STATE");
 	for (size_t i = 0; i < count; i++)
@@ -121,7 +108,7 @@ key_revoke_command(struct call *c)
 {
 	struct err e;
 
-	return key_revoke(c->store, c->m, c->args[0], &e) ? 0 : report(&e);
+	return key_revoke(c->store, c->m, c->args[0], &e) ? 0 : admin_failed(&e);
 }
 
 static int
@@ -131,7 +118,7 @@ key_rotate_command(struct call *c)
 	struct err	 e;
 
 	return key_rotate(c->store, c->m, c->args[0], c->overlap_hours, &text,
-	    &e) ? show_key(text) : report(&e);
+	    &e) ? show_key(text) : admin_failed(&e);
 }
 
 static int
@@ -146,7 +133,7 @@ number_assign_command(struct call *c)
 		return EXIT_USAGE;
 	}
 	return roster_assign(c->store, c->m, number, c->args[1], c->sid, &e) ?
-	    0 : report(&e);
+	    0 : admin_failed(&e);
 }
 
 static int
@@ -157,27 +144,12 @@ number_list_command(struct call *c)
 	size_t			 count;
 
 	if (!roster_list(c->store, c->m, &rows, &count, &e))
-		return report(&e);
+		return admin_failed(&e);
 	(void)printf("%-17s %-24s %s\n", "NUMBER", "USER", "SID");
 	for (size_t i = 0; i < count; i++)
 		(void)printf("%-17s %-24s %s\n", rows[i].number,
 		    rows[i].user_id, rows[i].sid);
 	return 0;
-}
-
-static int
-retry_command(struct call *c)
-{
-	struct err	e;
-	size_t		count;
-
-	if (!roster_retry(c->store, c->m, c->args[0], &count, &e) ||
-	    (strcmp(c->args[0], "all") == 0 &&
-	    !pause_end(c->store, c->m, "all", &e)))
-		return report(&e);
-	(void)printf("%zu recordings will be tried again by the next sweep\n",
-	    count);
-	return count != 0 || strcmp(c->args[0], "all") == 0 ? 0 : EXIT_FAILED;
 }
 
 static const struct command {
@@ -201,6 +173,16 @@ static const struct command {
 	{ "number", "list", 0, true, number_list_command, "number list" },
 	{ "retry", NULL, 1, true, retry_command,
 	    "retry RE...|all" },
+	{ "journal", "list", 0, true, journal_list_command,
+	    "journal list [--number n] [--verdict stored|unverified|refused] "
+	    "[--since time] [--sid SID] [--limit n]" },
+	{ "journal", "show", 1, true, journal_show_command,
+	    "journal show id" },
+	{ "replay", NULL, 1, true, replay_command, "replay id" },
+	{ "replay", NULL, 0, true, replay_since_command,
+	    "replay --since time" },
+	{ "reconcile", NULL, 0, true, reconcile_command,
+	    "reconcile --since time" },
 };
 #define COMMANDS	(sizeof(commands) / sizeof(commands[0]))
 
@@ -226,9 +208,10 @@ with_database(struct call *c, const struct command *cmd)
 		    "errors:\n%s", problems->s);
 		return CFG_EXIT;
 	}
-	log_init("ringback-admin", LEVEL_ERROR);
+	log_init("ringback-admin", LEVEL_WARN);
+	c->cfg = cfg;
 	c->store = store_new(c->m, cfg, CFG_ADMIN, "ringback-admin");
-	return store_check(c->store, &e) ? cmd->run(c) : report(&e);
+	return store_check(c->store, &e) ? cmd->run(c) : admin_failed(&e);
 }
 
 static int
@@ -248,6 +231,21 @@ run(struct call *c)
 	return EXIT_USAGE;
 }
 
+/* 2026-11-25, or with a time of day in UTC behind it. */
+static bool
+parse_time(const char *text, long *seconds)
+{
+	struct tm	 tm = { 0 };
+	const char	*end = strptime(text, "%Y-%m-%d", &tm);
+
+	if (end != NULL && (*end == 'T' || *end == ' '))
+		end = strptime(end + 1, "%H:%M:%S", &tm);
+	if (end == NULL || (*end != '\0' && strcmp(end, "Z") != 0))
+		return false;
+	*seconds = (long)timegm(&tm);
+	return *seconds > 0;
+}
+
 static bool
 parse_options(int argc, char **argv, struct call *c, int *status)
 {
@@ -261,6 +259,10 @@ parse_options(int argc, char **argv, struct call *c, int *status)
 		{ "days", required_argument, NULL, 'd' },
 		{ "overlap", required_argument, NULL, 'o' },
 		{ "sid", required_argument, NULL, 'p' },
+		{ "number", required_argument, NULL, 'N' },
+		{ "verdict", required_argument, NULL, 'v' },
+		{ "since", required_argument, NULL, 't' },
+		{ "limit", required_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -270,7 +272,7 @@ parse_options(int argc, char **argv, struct call *c, int *status)
 		const char	**into;
 	} texts[] = { { 'f', &c->file }, { 'c', &c->check },
 	    { 'n', &c->name }, { 'u', &c->user }, { 'S', &c->scopes },
-	    { 'p', &c->sid } };
+	    { 'p', &c->sid }, { 'N', &c->number }, { 'v', &c->verdict } };
 	int	option;
 	bool	ok = true;
 
@@ -287,6 +289,10 @@ parse_options(int argc, char **argv, struct call *c, int *status)
 		else if (option == 'o')
 			ok = text_to_long(optarg, 0, 8760,
 			    &c->overlap_hours);
+		else if (option == 'l')
+			ok = text_to_long(optarg, 1, 1000000, &c->limit);
+		else if (option == 't')
+			ok = parse_time(optarg, &c->since_s);
 		else if (option == 'h' || option == 'V') {
 			*status = 0;
 			if (option == 'h')
@@ -308,7 +314,8 @@ parse_options(int argc, char **argv, struct call *c, int *status)
 int
 main(int argc, char **argv)
 {
-	struct call	c = { .m = mem_new(), .overlap_hours = 24 };
+	struct call	c = { .m = mem_new(), .overlap_hours = 24,
+	    .limit = 50 };
 	int		status;
 
 	if (parse_options(argc, argv, &c, &status)) {

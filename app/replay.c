@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "domain/account.h"
@@ -135,14 +136,12 @@ replay_kept(struct replay *r, struct mem *m, const char *name, struct err *e)
 	const char	*dir = r->cfg->fallback_dir;
 	const char	*path = mem_printf(m, "%s/%s", dir, name);
 	struct stat	 st;
-	struct tm	 tm;
-	char		*bytes, came_at[32];
+	char		*bytes, *came_at;
 	size_t		 n;
 
 	if (lstat(path, &st) != 0 || st.st_mtime + SETTLED_S > time(NULL))
 		return true;	/* the next pass will see */
-	(void)strftime(came_at, sizeof(came_at), "%Y-%m-%dT%H:%M:%SZ",
-	    gmtime_r(&st.st_mtime, &tm));
+	came_at = clock_rfc3339(m, st.st_mtime);
 	if (!spool_read_file(m, path, MAX_KEPT, &bytes, &n, e)) {
 		trouble(r, e->kind == ERR_INPUT ? "no request, set aside" :
 		    "request kept by nginx not read", name, e);

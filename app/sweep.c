@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "domain/journal.h"
 #include "domain/twilio.h"
+#include "reconcile.h"
 #include "replay.h"
 
 #include "base/banned.h"
@@ -293,6 +294,25 @@ replay(struct sweep *s, struct err *e)
 	return ok;
 }
 
+/* The third net, behind the webhook itself and what waits on disk. */
+static void
+reconcile(struct sweep *s)
+{
+	struct reconcile	r = { .cfg = s->cfg, .store = s->store };
+	struct err		e;
+
+	if (s->cfg->reconcile_minutes == 0 || service_asleep(s, TWILIO))
+		return;
+	if (!reconcile_all(&r, &e))
+		return;		/* the log has it, and the work will meet it */
+	if (r.refused)
+		service_pause(s, TWILIO, mem_printf(s->m, "%s; check the key "
+		    "and the account", e.text));
+	for (enum look_list k = LOOK_CALLS; k < LOOKS; k++)
+		s->found += r.found[k].imported + r.found[k].missed +
+		    r.found[k].late;
+}
+
 static int
 summary(const struct sweep *s, long started_ms)
 {
@@ -311,8 +331,9 @@ summary(const struct sweep *s, long started_ms)
 	metric_add(METRIC_REPLAYED, s->replayed);
 	metric_add(METRIC_SWEEPS, 1);
 	(void)printf("ringback-sweep: %zu done, %zu without speech, %zu "
-	    "failed, %zu later, %zu events replayed in %.1f s%s%s%s%s\n",
-	    s->done, s->silent, s->failed, s->later, s->replayed,
+	    "failed, %zu later, %zu events replayed, %zu found at Twilio in "
+	    "%.1f s%s%s%s%s\n", s->done, s->silent, s->failed, s->later,
+	    s->replayed, s->found,
 	    (double)(clock_ms() - started_ms) / 1000,
 	    s->stop[0] == '\0' ? "" : "; stopped: ", s->stop,
 	    paused == NULL ? "" : "; paused: ", paused == NULL ? "" : paused);
@@ -344,6 +365,7 @@ run(struct sweep *s, struct mem *m, const struct options *o)
 	}
 	if (!settle_all(s, &e))
 		log_warn("sends not settled", "why=%s", log_quote(e.text));
+	reconcile(s);
 	recover(s, m);
 	work(s, (size_t)(o->jobs != 0 ? o->jobs : s->cfg->sweep_jobs),
 	    (size_t)o->limit);
@@ -386,6 +408,7 @@ main(int argc, char **argv)
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
 		abort();
 	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
+	s.m = m;
 	s.cfg = cfg;
 	s.chatty = o.verbose || isatty(STDERR_FILENO);
 	s.store = store_new(m, cfg, CFG_SWEEP, "ringback-sweep");

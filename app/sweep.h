@@ -20,12 +20,13 @@ struct sweep {
 	const struct cfg	*cfg;
 	struct store		*store;
 	struct fetch		*fetch;
+	struct mem		*m;		/* of the pass */
 	struct job		*jobs;		/* in flight */
 	size_t			 running;
 	bool			 chatty;	/* a line per recording */
 	/* how it went */
 	size_t			 claimed, done, silent, failed, later;
-	size_t			 replayed;
+	size_t			 replayed, found;
 	unsigned		 outages[SERVICES];	/* in a row, of each */
 	struct {
 		bool		 ill;		/* refused us, not seen well since */

@@ -50,7 +50,8 @@ subtest 'a voicemail is transcribed, analysed and linked' => sub {
 	my ($status, $out, $err) = $t->sweep;
 	is $status, 0, 'exit 0';
 	is $out =~ s/[\d.]+(?= s\n)/0.1/r, 'ringback-sweep: 1 done, 0 without '
-		. "speech, 0 failed, 0 later, 0 events replayed in 0.1 s\n",
+		. "speech, 0 failed, 0 later, 0 events replayed, "
+		. "0 found at Twilio in 0.1 s\n",
 		'one line for cron';
 	is $err, '', 'and no other';
 

@@ -3,6 +3,11 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <time.h>
+
+#include "base/mem.h"
+
 long	 clock_ms(void);	/* CLOCK_MONOTONIC: goes on whatever date is set */
+char	*clock_rfc3339(struct mem *, time_t);	/* UTC, whole seconds */
 
 #endif

@@ -9,21 +9,29 @@
 
 #include "base/banned.h"
 
-/* One "ACsid:token[:next]" of TWILIO_SUBACCOUNTS. */
-static bool
-entry_matches(struct mem *m, const char *entry, size_t n, const char *sid,
+bool
+account_at(const struct cfg *cfg, struct mem *m, size_t index,
     struct account *a)
 {
-	char *copy = mem_dup_n(m, entry, n), *token, *next;
+	const char	*p = cfg->subaccounts;
+	char		*sid, *token, *next;
 
-	if ((token = strchr(copy, ':')) == NULL)
+	if (index == 0) {
+		*a = (struct account){ .sid = cfg->account_sid,
+		    .tokens = { cfg->auth_token, cfg->auth_token_next } };
+		return true;
+	}
+	/* "ACsid:token[:next],…", as cfg.def has made sure. */
+	while (p != NULL && --index > 0)
+		p = (p = strchr(p, ',')) == NULL ? NULL : p + 1;
+	if (p == NULL)
 		return false;
+	sid = mem_dup_n(m, p, strcspn(p, ","));
+	token = strchr(sid, ':');
 	*token++ = '\0';
-	if (strcmp(copy, sid) != 0)
-		return false;
 	if ((next = strchr(token, ':')) != NULL)
 		*next++ = '\0';
-	*a = (struct account){ .sid = copy, .tokens = { token, next } };
+	*a = (struct account){ .sid = sid, .tokens = { token, next } };
 	return true;
 }
 
@@ -31,19 +39,9 @@ bool
 account_find(const struct cfg *cfg, struct mem *m, const char *sid,
     struct account *a)
 {
-	size_t n;
-
-	if (strcmp(sid, cfg->account_sid) == 0) {
-		*a = (struct account){ .sid = cfg->account_sid,
-		    .tokens = { cfg->auth_token, cfg->auth_token_next } };
-		return true;
-	}
-	for (const char *p = cfg->subaccounts; p != NULL && *p != '\0'; ) {
-		n = strcspn(p, ",");
-		if (entry_matches(m, p, n, sid, a))
+	for (size_t i = 0; account_at(cfg, m, i, a); i++)
+		if (strcmp(a->sid, sid) == 0)
 			return true;
-		p += p[n] == ',' ? n + 1 : n;
-	}
 	return false;
 }
 

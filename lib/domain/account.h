@@ -22,6 +22,11 @@ struct account {
 bool	 account_find(const struct cfg *, struct mem *, const char *sid,
 	    struct account *);
 
+/* The accounts that are configured, from 0 on, the main one first; false
+ * behind the last. */
+bool	 account_at(const struct cfg *, struct mem *, size_t index,
+	    struct account *);
+
 /* Checks a webhook against the configured base URL and the raw request URI.
  * True: handle it; *verified says whether the signature was good, which it
  * may not be in observe mode or in development. ERR_FORBIDDEN otherwise. */

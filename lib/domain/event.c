@@ -13,6 +13,7 @@
 #include <curl/curl.h>
 #include <openssl/evp.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "format/codes.h"
 #include "format/json.h"
@@ -81,8 +82,11 @@ call_metadata(const struct event *ev, const struct cfg *cfg, struct mem *m)
 static const char *
 sms_direction(const struct event *ev, const struct cfg *cfg, struct mem *m)
 {
+	const char *direction = form_some(ev->form, "Direction");
+
 	(void)cfg, (void)m;
-	return strcmp(ev->route, "/api/twilio/sms") == 0 ? "inbound" :
+	return direction != NULL ? direction :
+	    strcmp(ev->route, "/api/twilio/sms") == 0 ? "inbound" :
 	    "outbound-api";
 }
 
@@ -321,8 +325,6 @@ source_value(const struct source *s, const struct event *ev,
 	const char	*text;
 	long		 v;
 	time_t		 when;
-	struct tm	 tm;
-	char		*stamp;
 
 	if (s->how == MAKE)
 		return db_text(s->make(ev, cfg, m));
@@ -335,9 +337,7 @@ source_value(const struct source *s, const struct event *ev,
 		    &v) ? text : NULL);
 	if ((when = curl_getdate(text, NULL)) == (time_t)-1)
 		return db_text(NULL);
-	stamp = mem_get(m, 32);
-	(void)strftime(stamp, 32, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&when, &tm));
-	return db_text(stamp);
+	return db_text(clock_rfc3339(m, when));
 }
 
 void

@@ -22,7 +22,8 @@ struct event {
 	const struct form *form;
 	const char	*body;		/* as it came */
 	size_t		 body_bytes;
-	const char	*source;	/* "http", "spool", "fallback" */
+	const char	*source;	/* "http", "spool", "fallback",
+					   "reconcile", "replay" */
 	const char	*received_at;	/* RFC 3339; NULL: now */
 	bool		 verified;	/* the signature was good */
 	const char	*sid;		/* of the call, text or recording */

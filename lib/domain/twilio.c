@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "format/phone.h"
 
 #include "base/banned.h"
@@ -79,4 +80,24 @@ twilio_list(const struct cfg *cfg, struct mem *m, const struct account *a,
 	resource(cfg, m, a, "GET", mem_printf(m, "%s.json?%s", name,
 	    query->s), q);
 	q->cap_bytes = 16 * 1024 * 1024;
+}
+
+bool
+twilio_page(const struct cfg *cfg, struct mem *m, const struct account *a,
+    const char *name, const char *page, size_t most, struct fetch_request *q,
+    struct err *e)
+{
+	const char *list = mem_printf(m, "/2010-04-01/Accounts/%s/%s.json?",
+	    a->sid, name);
+
+	resource(cfg, m, a, "GET", mem_printf(m, "%s.json?PageSize=%zu", name,
+	    most), q);
+	q->cap_bytes = 16 * 1024 * 1024;
+	if (page == NULL)
+		return true;
+	if (!text_starts(page, list) || !text_matches(page + strlen(list),
+	    "^[A-Za-z0-9%&=+._-]*$"))
+		return err_set(e, ERR_INPUT, "not a page of %s", name);
+	q->url = mem_printf(m, "%s%s", cfg->twilio_base, page);
+	return true;
 }

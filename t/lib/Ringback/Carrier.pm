@@ -69,7 +69,7 @@ sub stop ($self) {
 
 sub DESTROY ($self) { return $self->stop }
 
-# POST call, text, numbers …; see t/standin/carrier --help.
+# POST call, text, numbers, lossy, age …; see t/standin/carrier --help.
 sub control ($self, $method, $what, $ask = undef) {
 	my $tx = $self->{ua}->build_tx($method =>
 		$self->url . "/_carrier/$what", $ask ? (json => $ask) : ());

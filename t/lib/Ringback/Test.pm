@@ -90,6 +90,7 @@ sub settings {
 		TWILIO_API_BASE_URL => 'http://127.0.0.1:9',	# discard: nobody
 		OPENAI_BASE_URL     => 'http://127.0.0.1:9/v1',
 		LLM_BASE_URL        => 'http://127.0.0.1:9/v1',
+		RECONCILE_MINUTES   => 0,	# but where it is the story
 	);
 }
 

@@ -37,6 +37,22 @@ my @CONTROL = (
 	[GET    => 'sent',       sub ($self, $) {
 		{requests => $self->carrier->webhook->sent} }],
 	[GET    => 'idle',       \&_idle],
+	# All that is here happened so many seconds earlier.
+	[POST   => 'age',        sub ($self, $ask) {
+		my $store = $self->carrier->store;
+		for my $kind (qw(calls messages recordings)) {
+			for my $thing ($store->all($kind)) {
+				$thing->{$_} -= $ask->{seconds}
+				    for grep { defined $thing->{$_} } qw(start_time
+					end_time date_sent date_created);
+				$store->save($kind, $thing);
+			}
+		}
+		{} }],
+	# Webhooks that reach nobody: {percent, seed}.
+	[POST   => 'lossy',      sub ($self, $ask) {
+		srand $ask->{seed} if defined $ask->{seed};
+		$self->carrier->webhook->lossy($ask->{percent}); {} }],
 	# Calls and texts asked for through the API begin when released.
 	[POST   => 'hold',       sub ($self, $) { $self->carrier->held(1); {} }],
 	[DELETE => 'hold',       sub ($self, $) { $self->carrier->held(0); {} }],
@@ -264,6 +280,10 @@ sub _text ($self, $ask) {
 sub _number ($self, $ask) {
 	die "number is required\n" if !length($ask->{number} // '');
 	my $number = $self->carrier->own($ask->{number}, $ask->{sid});
+	if ($ask->{elsewhere}) {
+		$number->{elsewhere} = 1;
+		$self->carrier->store->save(numbers => $number);
+	}
 	return {sid => $number->{sid}, number => $number->{number}};
 }
 

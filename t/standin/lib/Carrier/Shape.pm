@@ -186,6 +186,7 @@ sub call_recording_json ($recording) {
 }
 
 sub number_json ($number, $webhook) {
+	$webhook = 'https://elsewhere.example' if $number->{elsewhere};
 	return {
 		_common($number, "IncomingPhoneNumbers/$number->{sid}"),
 		phone_number  => $number->{number},

@@ -14,6 +14,7 @@ use Mojo::Util qw(decode encode);
 
 has 'ca';                       # certificate file to trust, or undef
 has sent => sub { [] };         # every request made, oldest first
+has 'lossy';                    # percent of them that reach nobody, or undef
 has ua   => sub ($self) {
 	my $ua = Mojo::UserAgent->new(connect_timeout => 5,
 		request_timeout => 15, inactivity_timeout => 15);
@@ -51,6 +52,10 @@ sub request_p ($self, $token, $url, $params, $method = 'POST') {
 		idempotency => _token(),
 	);
 	push $self->sent->@*, $step;
+	if ($self->lossy && rand(100) < $self->lossy) {
+		$step->{error} = 'lost on the way';
+		return Mojo::Promise->resolve($step, '');
+	}
 	return $self->_attempt(\%request);
 }
 

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: ISC */
+/* reconcile: pages of Twilio's lists, newest first, until they are older than
+ * the look goes back. */
+#include "reconcile.h"
+
+#include <string.h>
+#include <time.h>
+
+#include <curl/curl.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "base/text.h"
+#include "domain/account.h"
+#include "domain/event.h"
+#include "domain/twilio.h"
+#include "format/json.h"
+
+#include "base/banned.h"
+
+#define PAGE_SIZE	50
+#define DEEP_PAGE_SIZE	1000	/* Twilio's largest */
+#define PAGES		20	/* of a list, in one pass of the sweep */
+#define GRACE_S		60	/* a webhook may be on its way still */
+#define EDGE_S		300	/* our clock, our rows' times and Twilio's */
+#define FORM_BYTES	(64 * 1024)
+#define LIST_LAG_S	600	/* Twilio's lists are eventually consistent */
+
+struct field {
+	const char	*member, *name;		/* of a list; of a webhook */
+};
+static const struct field call_fields[] = {
+	{ "sid", "CallSid" }, { "account_sid", "AccountSid" },
+	{ "from", "From" }, { "to", "To" }, { "status", "CallStatus" },
+	{ "direction", "Direction" }, { "duration", "CallDuration" },
+	{ "parent_call_sid", "ParentCallSid" },
+	{ "answered_by", "AnsweredBy" }, { "caller_name", "CallerName" },
+	{ "forwarded_from", "ForwardedFrom" }, { NULL, NULL },
+};
+static const struct field message_fields[] = {
+	{ "sid", "MessageSid" }, { "account_sid", "AccountSid" },
+	{ "from", "From" }, { "to", "To" }, { "body", "Body" },
+	{ "status", "MessageStatus" }, { "direction", "Direction" },
+	{ "num_segments", "NumSegments" }, { "num_media", "NumMedia" },
+	{ "messaging_service_sid", "MessagingServiceSid" },
+	{ "error_code", "ErrorCode" }, { NULL, NULL },
+};
+static const struct field recording_fields[] = {
+	{ "sid", "RecordingSid" }, { "account_sid", "AccountSid" },
+	{ "call_sid", "CallSid" }, { "status", "RecordingStatus" },
+	{ "media_url", "RecordingUrl" }, { "duration", "RecordingDuration" },
+	{ "channels", "RecordingChannels" }, { "source", "RecordingSource" },
+	{ "track", "RecordingTrack" }, { "start_time", "RecordingStartTime" },
+	{ "error_code", "ErrorCode" }, { NULL, NULL },
+};
+
+static const struct {
+	const char		*member;	/* of an answer */
+	const char		*peer;
+	const struct field	*fields;
+	const char		*route;
+} lists[LOOKS] = {
+	[LOOK_CALLS] = { "calls", "to", call_fields, "/api/twilio/status" },
+	[LOOK_MESSAGES] = { "messages", "to", message_fields,
+	    "/api/twilio/status" },
+	[LOOK_RECORDINGS] = { "recordings", "call_sid", recording_fields,
+	    "/api/twilio/recording-status" },
+};
+
+/* One list of one account, and how far we are in it. */
+struct reading {
+	struct reconcile	*r;
+	struct mem		*m;		/* of the account */
+	const struct account	*account;
+	const cJSON		*own;		/* our numbers */
+	enum look_list		 list;
+	struct look		 look;
+	cJSON			*sids;		/* seen */
+	bool			 whole;		/* from the first page on */
+};
+
+/* A page of anything; *next is NULL at the end. */
+static bool
+get_page(struct reconcile *r, struct mem *m, const struct account *a,
+    const char *resource, const char *page, size_t most, cJSON **root,
+    const char **next, struct err *e)
+{
+	struct fetch_request	q;
+	struct fetch_answer	answer;
+
+	if (!twilio_page(r->cfg, m, a, resource, page, most, &q, e))
+		return false;
+	fetch_one(m, &q, &answer);
+	if (answer.status != 200)
+		return err_set(e, answer.status == 401 ||
+		    answer.status == 403 ? ERR_AUTH : answer.status == 400 ||
+		    answer.status == 404 ? ERR_NOT_FOUND : ERR_UPSTREAM,
+		    "Twilio's list of %s: %s", resource, answer.status == 0 ?
+		    answer.error : mem_printf(m, "HTTP %ld", answer.status));
+	if (!json_parse_trusted(root, m, answer.body->s, answer.body->len, e))
+		return false;
+	*next = json_text(*root, "next_page_uri");
+	return true;
+}
+
+static void
+add_own(cJSON *own, const char *number)
+{
+	if (number != NULL)
+		json_add_bool(own, number, true);
+}
+
+static bool
+points_here(const struct cfg *cfg, const char *url)
+{
+	return url != NULL && text_starts(url, cfg->webhook_base);
+}
+
+/* Numbers of ours: configured, assigned to a user, or at Twilio with their
+ * webhooks pointed here. */
+static bool
+own_numbers(struct reconcile *r, struct mem *m, const struct account *a,
+    cJSON *own, struct err *e)
+{
+	const char	**numbers, *page = NULL;
+	const cJSON	 *item;
+	cJSON		 *root;
+	size_t		  count;
+
+	if (!look_numbers(r->store, m, &numbers, &count, e))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		add_own(own, numbers[i]);
+	add_own(own, r->cfg->phone_number);
+	add_own(own, r->cfg->messaging_service_sid);
+	do {
+		if (!get_page(r, m, a, "IncomingPhoneNumbers", page,
+		    DEEP_PAGE_SIZE, &root, &page, e))
+			return false;
+		cJSON_ArrayForEach(item, json_get(root,
+		    "incoming_phone_numbers"))
+			if (points_here(r->cfg, json_text(item, "voice_url")) ||
+			    points_here(r->cfg, json_text(item, "sms_url")))
+				add_own(own, json_text(item, "phone_number"));
+	} while (page != NULL);
+	return true;
+}
+
+static bool
+is_outbound(const cJSON *item)
+{
+	const char *direction = json_text(item, "direction");
+
+	return direction != NULL && text_starts(direction, "outbound");
+}
+
+/* Whose a recording is, its call tells. */
+static bool
+is_ours(const struct reading *g, const cJSON *item)
+{
+	const char *ours = json_text(item, is_outbound(item) ? "from" : "to");
+	const char *service = json_text(item, "messaging_service_sid");
+
+	return g->list == LOOK_RECORDINGS ||
+	    (ours != NULL && json_get(g->own, ours) != NULL) ||
+	    (service != NULL && json_get(g->own, service) != NULL);
+}
+
+/* What the webhook would have said. */
+static const char *
+as_form(struct mem *m, const struct field *f, const cJSON *item)
+{
+	struct buf *b = buf_new(m, FORM_BYTES);
+
+	for (; f->name != NULL; f++) {
+		const cJSON	*v = json_get(item, f->member);
+		const char	*text = cJSON_IsString(v) ? v->valuestring :
+				    cJSON_IsNumber(v) ? mem_printf(m, "%.0f",
+				    v->valuedouble) : NULL;
+
+		if (text != NULL)
+			fetch_encode(b, f->name, text);
+	}
+	return b->s;
+}
+
+static bool
+take_in(const struct reading *g, struct mem *m, const cJSON *item, time_t at,
+    struct err *e)
+{
+	struct event	 ev = {
+		.route = g->list == LOOK_MESSAGES && !is_outbound(item) ?
+		    "/api/twilio/sms" : lists[g->list].route,
+		.body = as_form(m, lists[g->list].fields, item),
+		.source = "reconcile",
+		.received_at = clock_rfc3339(m, at),
+		.verified = true,
+	};
+	struct form	*form;
+	bool		 fresh;
+
+	ev.uri = ev.route;
+	ev.body_bytes = strlen(ev.body);
+	if (!form_parse(&form, m, ev.body, ev.body_bytes, e))
+		return false;
+	ev.form = form;
+	return event_read(&ev, m, e) && store_event(g->r->store, m, &ev,
+	    &fresh, e);
+}
+
+static time_t
+made_at(const cJSON *item)
+{
+	const char *date = json_text(item, "date_created");
+
+	return date == NULL ? -1 : curl_getdate(date, NULL);
+}
+
+/* A page as look_news() takes it. *older: all of it is from before the look's
+ * time. */
+static const char *
+describe(struct reading *g, struct mem *m, const cJSON *items, bool *older)
+{
+	const long	 grace = g->r->since_s != 0 ? 0 : GRACE_S;
+	cJSON		*page = json_array(m), *o;
+	const cJSON	*item;
+	int		 n = -1;
+
+	*older = true;
+	cJSON_ArrayForEach(item, items) {
+		const time_t	 at = made_at(item);
+		const char	*sid = json_text(item, "sid");
+
+		n++;
+		if (at < g->look.since_s || sid == NULL)
+			continue;
+		*older = false;
+		json_add_text(g->sids, NULL, sid);
+		g->r->found[g->list].listed += is_ours(g, item);
+		if (at > time(NULL) - grace)
+			continue;
+		o = cJSON_CreateObject();
+		json_add_number(o, "n", n);
+		json_add_text(o, "sid", sid);
+		json_add_text(o, "status", json_text(item, "status"));
+		json_add_text(o, "peer", json_text(item,
+		    lists[g->list].peer));
+		json_add_bool(o, "ours", is_ours(g, item));
+		json_add_text(o, "created", clock_rfc3339(m, at));
+		json_add(page, NULL, o);
+	}
+	return json_print(m, page);
+}
+
+static bool
+read_page(struct reading *g, struct mem *m, const cJSON *items, bool *older,
+    struct err *e)
+{
+	const char		*page = describe(g, m, items, older);
+	struct look_news	*news;
+	size_t			 count;
+
+	if (!look_news(g->r->store, m, g->list, page, &news, &count, e))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		const cJSON *item = cJSON_GetArrayItem(items,
+		    (int)news[i].n);
+
+		if (take_in(g, m, item, made_at(item), e)) {
+			if (news[i].known)
+				g->r->found[g->list].late++;
+			else if (g->look.first)
+				g->r->found[g->list].imported++;
+			else
+				g->r->found[g->list].missed++;
+		} else if (e->kind != ERR_DOWN) {
+			log_warn("not taken from Twilio's list", "sid=%s why=%s",
+			    json_text(item, "sid"), log_quote(e->text));
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool
+count_orphans(struct reading *g, struct err *e)
+{
+	const char	**sids;
+	size_t		  count;
+
+	if (!look_orphans(g->r->store, g->m, g->list, g->account->sid,
+	    g->look.since_s + EDGE_S, g->look.began_s - LIST_LAG_S,
+	    json_print(g->m, g->sids), &sids, &count, e))
+		return false;
+	g->r->found[g->list].orphans += count;
+	for (size_t i = 0; i < count && i < 10; i++)
+		log_warn("here, but not at Twilio", "list=%s sid=%s",
+		    look_name(g->list), sids[i]);
+	return true;
+}
+
+/* Pages from where the look is; by hand all of them. */
+static bool
+read_pages(struct reading *g, struct err *e)
+{
+	struct reconcile	*r = g->r;
+	const bool		 by_hand = r->since_s != 0;
+	const size_t		 most = by_hand || g->look.first ||
+				    g->look.deep ? DEEP_PAGE_SIZE : PAGE_SIZE;
+	const char		*page = g->look.page;
+
+	g->whole = page == NULL;
+	for (int i = 0; by_hand || i < PAGES; i++) {
+		struct mem	*own = mem_new();
+		const char	*next = NULL;
+		cJSON		*root;
+		bool		 older = false, ok;
+
+		ok = get_page(r, own, g->account, look_name(g->list), page,
+		    most, &root, &next, e) && read_page(g, own, json_get(root,
+		    lists[g->list].member), &older, e);
+		page = ok && !older ? mem_dup(g->m, next) : NULL;
+		mem_free(own);
+		/* A page that is not there any more: from the first again. */
+		if (!ok && e->kind == ERR_NOT_FOUND && g->look.page != NULL &&
+		    !look_page_done(r->store, g->m, r->cfg, g->account->sid,
+		    g->list, NULL, e))
+			return false;
+		if (!ok)
+			return false;
+		if (page == NULL)
+			return (!g->whole || g->look.first ||
+			    !(by_hand || g->look.deep) ||
+			    count_orphans(g, e)) && (by_hand ||
+			    look_end(r->store, g->m, g->account->sid, g->list,
+			    e));
+		if (!by_hand && !look_page_done(r->store, g->m, r->cfg,
+		    g->account->sid, g->list, page, e))
+			return false;
+	}
+	return true;
+}
+
+static bool
+read_account(struct reconcile *r, struct mem *m, const struct account *a,
+    struct err *e)
+{
+	struct reading	 g = { .r = r, .m = m, .account = a };
+	cJSON		*own = NULL;
+	bool		 mine;
+
+	for (g.list = LOOK_CALLS; g.list < LOOKS; g.list++) {
+		g.look = (struct look){ .since_s = r->since_s,
+		    .began_s = time(NULL) };
+		if (r->since_s == 0 && !look_begin(r->store, m, r->cfg, a->sid,
+		    g.list, &g.look, &mine, e))
+			return false;
+		if (r->since_s == 0 && !mine)
+			continue;
+		if (own == NULL) {
+			own = json_object(m);
+			if (!own_numbers(r, m, a, own, e))
+				return false;
+		}
+		g.own = own;
+		g.sids = json_array(m);
+		if (!read_pages(&g, e))
+			return false;
+	}
+	return true;
+}
+
+static void
+report(const struct reconcile *r)
+{
+	for (enum look_list k = LOOK_CALLS; k < LOOKS; k++) {
+		if (r->found[k].imported + r->found[k].missed +
+		    r->found[k].late + r->found[k].orphans != 0)
+			log_at(r->found[k].missed + r->found[k].late != 0 ?
+			    LEVEL_WARN : LEVEL_INFO, "found at Twilio",
+			    "list=%s listed=%zu imported=%zu missed=%zu "
+			    "late=%zu orphans=%zu", look_name(k),
+			    r->found[k].listed, r->found[k].imported,
+			    r->found[k].missed, r->found[k].late,
+			    r->found[k].orphans);
+		metric_add(METRIC_MISSED, r->found[k].missed);
+		metric_add(METRIC_LATE, r->found[k].late);
+	}
+}
+
+bool
+reconcile_all(struct reconcile *r, struct err *e)
+{
+	struct account	 a;
+	bool		 ok = true;
+
+	for (size_t i = 0; ok; i++) {
+		struct mem *m = mem_new();
+
+		if (!account_at(r->cfg, m, i, &a)) {
+			mem_free(m);
+			break;
+		}
+		if (!read_account(r, m, &a, e)) {
+			ok = e->kind != ERR_DOWN;
+			r->failed = true;
+			r->refused |= e->kind == ERR_AUTH && i == 0;
+			log_warn("not reconciled, will look again",
+			    "account=%s why=%s", a.sid, log_quote(e->text));
+		}
+		mem_free(m);
+	}
+	report(r);
+	return ok;
+}
