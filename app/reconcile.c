@@ -155,6 +155,15 @@ is_outbound(const cJSON *item)
 	return direction != NULL && text_starts(direction, "outbound");
 }
 
+/* Of what our own TwiML asked for no webhook tells. */
+static bool
+is_told(const cJSON *item)
+{
+	const char *direction = json_text(item, "direction");
+
+	return direction == NULL || strcmp(direction, "outbound-reply") != 0;
+}
+
 /* Whose a recording is, its call tells. */
 static bool
 is_ours(const struct reading *g, const cJSON *item)
@@ -268,10 +277,10 @@ read_page(struct reading *g, struct mem *m, const cJSON *items, bool *older,
 		    (int)news[i].n);
 
 		if (take_in(g, m, item, made_at(item), e)) {
-			if (news[i].known)
-				g->r->found[g->list].late++;
-			else if (g->look.first)
+			if (g->look.first || !is_told(item))
 				g->r->found[g->list].imported++;
+			else if (news[i].known)
+				g->r->found[g->list].late++;
 			else
 				g->r->found[g->list].missed++;
 		} else if (e->kind != ERR_DOWN) {

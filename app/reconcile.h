@@ -23,7 +23,9 @@ struct reconcile {
 	/* how it went */
 	struct {
 		size_t	listed;		/* of ours, in that time */
-		size_t	imported;	/* from before the first look */
+		size_t	imported;	/* from before the first look, or
+					   what no webhook tells: replies
+					   that our TwiML asked for */
 		size_t	missed;		/* we had not heard of it */
 		size_t	late;		/* we had not heard of its end */
 		size_t	orphans;	/* here, and not at Twilio */

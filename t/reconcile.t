@@ -84,6 +84,16 @@ subtest 'a webhook that never came is found within the hour' => sub {
 	lossy(0);
 };
 
+subtest 'an answer of our own comes into the history, too' => sub {
+	my $reply = text(body => 'anybody there?');
+	$c->idle;
+	later();
+	my $err = sweep_finds(1, 'the reply');
+	is $t->sql(q{select body from twilio_sms where direction =
+		'outbound-reply'}), $reply->{reply}, 'as it was sent';
+	unlike $err, qr/warn/, 'which is no alarm: no webhook tells of it';
+};
+
 subtest 'a call whose end nobody heard of comes to its end' => sub {
 	my $sid = 'CA' . 'e' x 32;
 	my %call = $t->call(CallSid => call(seconds => 7)->{call_sid});
