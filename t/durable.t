@@ -9,7 +9,7 @@ use lib "$FindBin::Bin/lib";
 use Ringback::Pass;
 use Ringback::Test;
 use Ringback::Trouble qw(crash_database start_database freeze_database
-	thaw_database workers post_many);
+	thaw_database no_strace traced post_many);
 use Time::HiRes qw(sleep time);
 
 my $t = Ringback::Test->new;
@@ -100,34 +100,12 @@ subtest 'nobody on the telephone notices that the database is down' => sub {
 		'what Twilio sends again is known';
 };
 
-# Some containers do not allow it.
-my ($no_strace) = Ringback::Test::run_command(qw(strace -f -o /dev/null true));
-
-# Runs something while strace looks at, or interferes with, the workers.
-sub traced ($do, @strace) {
-	my @workers = workers($t);
-	my $pid = fork // die "fork: $!";
-	if (!$pid) {
-		open STDERR, '>', '/dev/null';
-		exec 'strace', '-f', '-y', @strace, map { (-p => $_) } @workers
-			or POSIX::_exit(127);
-	}
-	$t->wait_for('strace', sub {
-		return @workers == grep { Ringback::Test::slurp(
-			"/proc/$_/status") =~ /^TracerPid:\s+[1-9]/m } @workers;
-	});
-	$do->();
-	kill 'INT', $pid;
-	waitpid $pid, 0;
-	return;
-}
-
 subtest 'an event is on disk before it is answered' => sub {
-	plan skip_all => 'strace does not work here' if $no_strace;
+	plan skip_all => 'strace does not work here' if no_strace();
 	my $trace = $t->dir . '/run/trace';
 	crash_database($t);
 	my %text = $t->text(MessageStatus => 'sent');
-	traced(sub {
+	traced($t, sub {
 		is $t->post_signed('/api/twilio/status', \%text)->status, 204,
 			'answered';
 	}, '-o', $trace, '-e', 'trace=fsync,rename,renameat,renameat2,write');
@@ -146,10 +124,10 @@ subtest 'an event is on disk before it is answered' => sub {
 };
 
 subtest 'what the disk refuses is not said to be kept' => sub {
-	plan skip_all => 'strace does not work here' if $no_strace;
+	plan skip_all => 'strace does not work here' if no_strace();
 	my @waiting = spooled();
 	my %text = $t->text(MessageStatus => 'delivered');
-	traced(sub {
+	traced($t, sub {
 		is $t->post_signed('/api/twilio/status', \%text)->status, 503,
 			'the callback is to come again';
 	}, qw(-o /dev/null -e trace=fsync -e inject=fsync:error=EIO));

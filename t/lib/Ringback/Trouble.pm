@@ -14,7 +14,7 @@ use Ringback::Pass;
 use Ringback::Test;
 
 our @EXPORT_OK = qw(crash_database start_database freeze_database
-	thaw_database workers pool post_many);
+	thaw_database workers pool post_many no_strace traced);
 
 # As after a power cut.
 sub crash_database ($t) {
@@ -66,6 +66,31 @@ sub pool ($t, $name = 'hooks') {
 	return Ringback::Test::slurp($t->dir . "/run/worker-$name.pid") + 0;
 }
 sub workers ($t, $name = 'hooks') { return children(pool($t, $name)) }
+
+# Some containers do not allow it.
+sub no_strace {
+	return state $no = (Ringback::Test::run_command(
+		qw(strace -f -o /dev/null true)))[0];
+}
+
+# Runs something while strace looks at, or interferes with, the workers.
+sub traced ($t, $do, @strace) {
+	my @workers = workers($t);
+	my $pid = fork // die "fork: $!";
+	if (!$pid) {
+		open STDERR, '>', '/dev/null';
+		exec 'strace', '-f', '-y', @strace, map { (-p => $_) } @workers
+			or POSIX::_exit(127);
+	}
+	$t->wait_for('strace', sub {
+		return @workers == grep { Ringback::Test::slurp(
+			"/proc/$_/status") =~ /^TracerPid:\s+[1-9]/m } @workers;
+	});
+	$do->();
+	kill 'INT', $pid;
+	waitpid $pid, 0;
+	return;
+}
 
 # Signed posts ([path, form], …), so many at a time, each on a connection of
 # its own as Twilio's are. after is told of each answer how many there have
