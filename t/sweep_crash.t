@@ -127,6 +127,38 @@ subtest 'a sweep that is killed costs at most the call in flight' => sub {
 		2, 'the ledger shows which calls were cut off';
 };
 
+subtest 'the next pass sees that it is dead and does not wait' => sub {
+	my $sid = due();
+	$outside->next(openai => { hold => 'killed' });
+	my $one = Ringback::Pass->start($t, { LEASE_SECONDS => 3600 });
+	wait_until_asked('openai');
+	my ($status, $out) = Ringback::Pass->run($t, { LEASE_SECONDS => 3600 });
+	like $out, qr/: 0 done/, 'while it lives its recording is its own';
+	$one->signal('KILL');
+	$one->end;
+	($status, $out, my $err) = Ringback::Pass->run($t, { LEASE_SECONDS =>
+		3600 });
+	like $out, qr/: 1 done/, 'dead, the next pass has it done';
+	like $err, qr/taking over from a dead sweep.*recordings=1/, 'saying so';
+	is scalar fresh('openai'), 2, 'the call in flight is paid for again';
+	fresh('llm');
+};
+
+subtest 'one that was only cut off from the database keeps its own' => sub {
+	my $sid = due();
+	$outside->next(openai => { hold => 'cut off' });
+	my $one = Ringback::Pass->start($t, { LEASE_SECONDS => 3600 });
+	wait_until_asked('openai');
+	$t->dbh->do(q{select pg_terminate_backend(pid) from pg_stat_activity
+		where application_name = 'ringback-sweep'});
+	my $two = Ringback::Pass->start($t, { LEASE_SECONDS => 3600 });
+	is +($two->end)[0], 0, 'another pass meanwhile';
+	$outside->release('cut off');
+	like +($one->end)[1], qr/: 1 done/, 'finishes what it began';
+	is scalar fresh('openai'), 1, 'and it was paid for once';
+	fresh('llm');
+};
+
 subtest 'a sweep that slept through its lease stores nothing' => sub {
 	my $sid = due();
 	$outside->next(openai => { hold => 'slow', json => { text =>
@@ -251,6 +283,29 @@ subtest 'part by part, too' => sub {
 	my $sent = 0;
 	$sent += $_->{form}{file}{bytes} for @parts;
 	is $sent, length long_speech(4), 'no part was paid for twice';
+	fresh('llm');
+};
+
+subtest 'killed in the third part, it has the first two' => sub {
+	my $sid = due(long_speech(10));
+	$outside->next(openai => { json => { text => 'One.' } },
+		{ json => { text => 'Two.' } }, { hold => 'third' });
+	my $pass = Ringback::Pass->start($t, { LEASE_SECONDS => 3600 });
+	wait_until_asked('openai', 3);
+	$pass->signal('KILL');
+	$pass->end;
+	my ($status, $out) = Ringback::Pass->run($t, { LEASE_SECONDS =>
+		3600 });
+	like $out, qr/: 1 done/, 'the next pass finishes it';
+	like transcript_row($sid)->{transcription}, qr/^One\. Two\. These are/,
+		'with what was heard before';
+	my @bytes = map { $_->{form}{file}{bytes} } fresh('openai');
+	my $again = splice @bytes, 2, 1;
+	my $sent = 0;
+	$sent += $_ for @bytes;
+	is $sent, length long_speech(10), 'and no part was paid for twice';
+	is $again, $bytes[2], 'but the one in flight';
+	is recording_row($sid)->{parts}, undef, 'nothing is left of them';
 	fresh('llm');
 };
 
