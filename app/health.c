@@ -49,6 +49,7 @@ health_ready(struct app *app, struct request *q, struct http_response *r,
 		json_add_number(o, "oldestDueSeconds", (double)b.oldest_due_s);
 		json_add_number(o, "recordingsGivenUp", (double)b.dead);
 		json_add_number(o, "sendsUnsettled", (double)b.unsettled);
+		json_add_text(o, "servicesPaused", b.paused);
 	}
 	r->status = up ? 200 : 503;
 	r->type = "application/json";
@@ -81,5 +82,8 @@ health_metrics(struct app *app, struct request *q, struct http_response *r,
 	    "recordings that need a person", (double)b.dead);
 	metric_print_gauge(r->body, "ringback_sends_unsettled",
 	    "calls and texts whose outcome is not known", (double)b.unsettled);
+	metric_print_gauge(r->body, "ringback_services_paused",
+	    "whether a service has refused our key or credit",
+	    *b.paused != '\0');
 	return true;
 }

@@ -438,7 +438,8 @@ subtest 'the key is nobody else\'s to see' => sub {
 subtest 'a server that is not well, or not ours' => sub {
 	is_deeply [ map { /^(\S.*?)  +/ } split /\n/, well($c, 'health') ],
 		[ 'server', 'database', 'webhooks on disk', 'recordings due',
-		'recordings given up', 'sends unsettled' ], 'what health tells';
+		'recordings given up', 'sends unsettled', 'services paused' ],
+		'what health tells';
 	is json($c, 'health')->{database}, 'ok', '... also as JSON';
 	my $stranger = $c->with(env => { RINGBACK_CACERT => undef });
 	my $r = $stranger->run('calls');

@@ -262,7 +262,8 @@ subtest 'ready, and what is waiting' => sub {
 		IS NULL");
 	my %quiet = (success => Mojo::JSON->true, database => 'ok',
 		spooledWebhooks => 0, recordingsDue => 0, oldestDueSeconds => 0,
-		recordingsGivenUp => 0, sendsUnsettled => 0);
+		recordingsGivenUp => 0, sendsUnsettled => 0,
+		servicesPaused => '');
 	is_deeply ready(), \%quiet, 'nothing is';
 	my $add = sub ($step, $due) {
 		$t->dbh->do("INSERT INTO twilio_recordings (recording_sid, step,
@@ -278,21 +279,24 @@ subtest 'ready, and what is waiting' => sub {
 	$t->dbh->do("INSERT INTO twilio_calls (to_number, status) VALUES
 		('+14155550189', 'unknown'), ('+14155550189', 'sending'),
 		('+14155550189', 'failed')");
+	$t->dbh->do("INSERT INTO pauses (service, until, why) VALUES ('speech',
+		now(), '')");
 	my $json = ready();
 	cmp_ok delete $json->{oldestDueSeconds}, '>=', 7200,
 		'the oldest is two hours old';
 	delete $quiet{oldestDueSeconds};
 	is_deeply $json, { %quiet, recordingsDue => 3, recordingsGivenUp => 1,
-		sendsUnsettled => 3 },
-		'three recordings due, one given up, three sends open';
+		sendsUnsettled => 3, servicesPaused => 'speech' }, 'three '
+		. 'recordings due, one given up, three sends open, one pause';
 	my $counts = metrics();
 	is_deeply { map { $_ => $counts->{"ringback_$_"} } qw(database_up
 		spooled_webhooks recordings_due recordings_given_up
-		sends_unsettled) }, { database_up => 1, spooled_webhooks => 0,
-		recordings_due => 3, recordings_given_up => 1,
-		sends_unsettled => 3 }, 'the same as gauges';
+		sends_unsettled services_paused) }, { database_up => 1,
+		spooled_webhooks => 0, recordings_due => 3,
+		recordings_given_up => 1, sends_unsettled => 3,
+		services_paused => 1 }, 'the same as gauges';
 	cmp_ok $counts->{ringback_oldest_due_seconds}, '>=', 7200, 'and age';
-	$t->dbh->do('DELETE FROM twilio_recordings');
+	$t->dbh->do("DELETE FROM $_") for qw(twilio_recordings pauses);
 };
 
 subtest 'not ready without the database, but alive' => sub {

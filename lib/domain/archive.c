@@ -105,6 +105,6 @@ archive_backlog(struct store *s, struct mem *m, struct archive_backlog *b,
 		return false;
 	*b = (struct archive_backlog){ db_get_long(rows, 0, 0),
 	    db_get_long(rows, 0, 1), db_get_long(rows, 0, 2),
-	    db_get_long(rows, 0, 3) };
+	    db_get_long(rows, 0, 3), db_get(rows, 0, 4) };
 	return true;
 }

@@ -43,7 +43,8 @@ MUST_CHECK bool	 archive_show(struct store *, struct mem *, enum archive_kind,
 
 /* For health and metrics: how much is due, failed, unsettled. */
 struct archive_backlog {
-	long	due, oldest_due_s, dead, unsettled;
+	long		 due, oldest_due_s, dead, unsettled;
+	const char	*paused;	/* services, commas between; "" */
 };
 MUST_CHECK bool	 archive_backlog(struct store *, struct mem *,
 		     struct archive_backlog *, struct err *);
