@@ -11,7 +11,8 @@
 #
 # $n counts the requests to this fake from 1. requests() gives what came in,
 # oldest first: method, path, query, type, authorization, body (form and
-# multipart as a hash of names; a file as its size).
+# multipart as a hash of names; a file as its size). tls => [ certificate,
+# key ] makes it an HTTPS server.
 package Ringback::Fake;
 use v5.36;
 
@@ -21,21 +22,21 @@ use Mojo::UserAgent;
 use Mojolicious;
 use POSIX ();
 
-sub new ($class, $handler) {
+sub new ($class, $handler, %o) {
 	pipe my $read, my $write or die "pipe: $!";
 	my $parent = $$;
 	my $pid = fork // die "fork: $!";
 	if (!$pid) {
 		close $read;
-		serve($handler, $write, $parent);
+		serve($handler, $write, $parent, %o);
 		POSIX::_exit(0);
 	}
 	close $write;
 	chomp(my $port = <$read> // die 'the fake did not start');
-	return bless { pid => $pid, port => $port }, $class;
+	return bless { %o, pid => $pid, port => $port }, $class;
 }
 
-sub serve ($handler, $tell, $parent) {
+sub serve ($handler, $tell, $parent, %o) {
 	my $app = Mojolicious->new(secrets => ['fake']);
 	my (@journal, $n);
 	$app->log->level('fatal');
@@ -48,7 +49,9 @@ sub serve ($handler, $tell, $parent) {
 		$handler->($c, ++$n);
 	});
 	my $daemon = Mojo::Server::Daemon->new(app => $app, silent => 1,
-		inactivity_timeout => 300, listen => ['http://127.0.0.1']);
+		inactivity_timeout => 300, listen => [ $o{tls} ?
+		sprintf 'https://127.0.0.1?cert=%s&key=%s', @{ $o{tls} } :
+		'http://127.0.0.1' ]);
 	$daemon->start;
 	syswrite $tell, $daemon->ports->[0] . "\n";
 	close $tell;
@@ -83,10 +86,13 @@ sub seen ($req) {
 	};
 }
 
-sub url ($self) { return "http://127.0.0.1:$self->{port}" }
+sub url ($self) {
+	return ($self->{tls} ? 'https' : 'http') . "://127.0.0.1:$self->{port}";
+}
 
 sub requests ($self, $like = qr/./) {
-	my $all = Mojo::UserAgent->new->get($self->url . '/_requests')->res->json;
+	my $all = Mojo::UserAgent->new(insecure => 1)
+		->get($self->url . '/_requests')->res->json;
 	return grep { "$_->{method} $_->{path}" =~ $like } @{ $all // [] };
 }
 
