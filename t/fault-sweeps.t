@@ -13,7 +13,7 @@ use Ringback::Pass;
 use Ringback::Test;
 use Time::HiRes qw(time);
 
-my $backlog = long() ? 100_000 : 10_000;
+my $backlog = long() ? 50_000 : 10_000;
 my $sweeps = 16;
 my $instant = Ringback::Instant->new;
 my $t = Ringback::Test->new(workers => 1, env => { $instant->env });
