@@ -109,7 +109,7 @@ job_set_back(struct job *j, enum outcome outcome, double wait_s, const char *why
 	job_finish(j, f.dead ? "failed for good" : "later", why);
 }
 
-/* 20003: it does not know our key; 20005: the account is suspended. Media
+/* 20003: our key is not known, or may not; 20005: the account is suspended. Media
  * have their errors in XML, everything else in JSON. */
 static bool
 about_account(const struct fetch_answer *a)

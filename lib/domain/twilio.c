@@ -44,6 +44,7 @@ twilio_media(const struct cfg *cfg, struct mem *m, const struct account *a,
 	resource(cfg, m, a, "GET", mem_printf(m, "Recordings/%s.mp3",
 	    recording_sid), q);
 	q->total_ms = 120000;
+	q->slow_s = 30;
 	q->cap_bytes = TWILIO_MAX_MEDIA;
 	q->follow = true;
 }

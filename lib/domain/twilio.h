@@ -16,7 +16,8 @@
 #define TWILIO_ASK_AGAIN	"#rc=5&rp=all"
 #define TWILIO_ASK_AGAIN_LIVE	"#rc=2&rp=ct,rt,5xx"
 
-#define TWILIO_MAX_MEDIA	(100 * 1024 * 1024)
+/* Four hours, the longest recording, are 58 MB of mp3. */
+#define TWILIO_MAX_MEDIA	(64 * 1024 * 1024)
 
 /* GET a recording's media: mp3, 32 kbit/s, a quarter of the wav, so that an
  * hour fits a transcription request. May redirect to storage. */

@@ -222,6 +222,11 @@ set_safety(struct flight *t)
 	SET(OPENSOCKETDATA, t);
 	SET(CONNECTTIMEOUT_MS, t->q.connect_ms);
 	SET(TIMEOUT_MS, t->q.total_ms);
+	SET(LOW_SPEED_LIMIT, t->q.slow_s == 0 ? 0L : 1000L);
+	SET(LOW_SPEED_TIME, t->q.slow_s);
+	/* Else a name server that does not answer is waited for in the end,
+	 * by everybody. */
+	SET(QUICK_EXIT, 1L);
 }
 
 static void

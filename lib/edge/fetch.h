@@ -37,6 +37,8 @@ struct fetch_request {
 	const struct fetch_part *parts;	/* until name == NULL */
 	long		 connect_ms;
 	long		 total_ms;
+	long		 slow_s;	/* given up after so long below 1 kB/s;
+					   0: silence is no sign */
 	size_t		 cap_bytes;	/* of the answer */
 	bool		 follow;	/* up to three redirects, without
 					   credentials; to a public address
