@@ -8,13 +8,13 @@ use v5.36;
 use Exporter qw(import);
 use Mojo::IOLoop;
 use Mojo::UserAgent;
-use Time::HiRes qw(sleep);
+use Time::HiRes qw(sleep time);
 
 use Ringback::Pass;
 use Ringback::Test;
 
 our @EXPORT_OK = qw(crash_database start_database freeze_database
-	thaw_database workers pool post_many no_strace traced);
+	thaw_database workers pool post_many no_strace traced catch_up);
 
 # As after a power cut.
 sub crash_database ($t) {
@@ -121,6 +121,20 @@ sub post_many ($t, $posts, $width, $after = sub ($count) {}) {
 	$post->($post) for 1 .. $width;
 	Mojo::IOLoop->start;
 	return @statuses;
+}
+
+# Passes of the sweep, as cron's but closer together, until nothing waits in
+# the spool or where nginx keeps requests: nothing is due to be downloaded
+# meanwhile. The seconds that took, or undef.
+sub catch_up ($t, $seconds = 60) {
+	my $begin = time;
+	while (time < $begin + $seconds) {
+		$t->sweep('--limit', 0);
+		return time - $begin
+			if !glob $t->dir . '/{spool/new,fallback}/*';
+		sleep 0.5;
+	}
+	return;
 }
 
 1;
