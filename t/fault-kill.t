@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: ISC
+# Workers are killed, one every 20 ms, while webhooks come in: nobody at the
+# other end notices, nothing is lost and nothing is doubled.
+use v5.36;
+use Test::More;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Ringback::Figure qw(figure seed long);
+use Ringback::Ledger;
+use Ringback::Load qw(percentile);
+use Ringback::Test;
+use Ringback::Trouble qw(workers catch_up);
+use Time::HiRes qw(sleep);
+
+seed();
+my $t = Ringback::Test->new(workers => 4);
+my $calls = long() ? 50_000 : 5_000;
+
+# A caller who leaves a message, and then sends a text as well.
+sub caller_of_ours () {
+	my %call = $t->call;
+	my %text = $t->text;
+	return [ '/api/twilio/voice', \%call ],
+		[ '/api/twilio/recording-status',
+		{ $t->recording($call{CallSid}) } ],
+		[ '/api/twilio/status', { %call, CallStatus => 'completed',
+		CallDuration => 1 + int rand 90 } ],
+		[ '/api/twilio/sms', \%text ];
+}
+
+subtest 'a worker is killed every 20 ms' => sub {
+	my @posts = map { caller_of_ours() } 1 .. $calls;
+	my $kills = 0;
+	# Slow enough for the kills, should the machine be very fast.
+	my $load = Ringback::Load->start($t, \@posts, rate => 2500);
+	while ($load->running) {
+		my @workers = workers($t);
+		$kills += kill 'KILL', $workers[rand @workers] if @workers;
+		sleep 0.02;
+	}
+	my $log = $load->end;
+	figure('webhooks', scalar @$log, '>=', 20_000);
+	figure('workers killed', $kills, '>=', long() ? 2500 : 250);
+	my $hit = () = $t->log('nginx-error') =~
+		/upstream prematurely closed|Connection reset by peer/g;
+	ok $hit >= 25, "$hit of them with a request in hand";
+	is scalar(grep { !$_->{good} } @$log), 0, 'all hear what they should';
+	ok defined catch_up($t), 'the sweep has taken in what was kept';
+	Ringback::Ledger->new($t, \@posts, $log)->figures;
+	figure('99 % answered in', sprintf('%.0f', percentile(99,
+		map { $_->{ms} } @$log)), '<', 500, unit => 'ms',
+		timing => 1);
+	ok $t->wait_for('new workers', sub { 4 == workers($t) }),
+		'there are as many workers as before';
+};
+
+$t->done;
