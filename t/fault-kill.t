@@ -7,29 +7,16 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Ringback::Figure qw(figure seed long);
 use Ringback::Ledger;
-use Ringback::Load qw(percentile);
+use Ringback::Load qw(callers percentile);
 use Ringback::Test;
 use Ringback::Trouble qw(workers catch_up);
 use Time::HiRes qw(sleep);
 
 seed();
 my $t = Ringback::Test->new(workers => 4);
-my $calls = long() ? 50_000 : 5_000;
-
-# A caller who leaves a message, and then sends a text as well.
-sub caller_of_ours () {
-	my %call = $t->call;
-	my %text = $t->text;
-	return [ '/api/twilio/voice', \%call ],
-		[ '/api/twilio/recording-status',
-		{ $t->recording($call{CallSid}) } ],
-		[ '/api/twilio/status', { %call, CallStatus => 'completed',
-		CallDuration => 1 + int rand 90 } ],
-		[ '/api/twilio/sms', \%text ];
-}
 
 subtest 'a worker is killed every 20 ms' => sub {
-	my @posts = map { caller_of_ours() } 1 .. $calls;
+	my @posts = callers($t, long() ? 50_000 : 5_000);
 	my $kills = 0;
 	# Slow enough for the kills, should the machine be very fast.
 	my $load = Ringback::Load->start($t, \@posts, rate => 2500);

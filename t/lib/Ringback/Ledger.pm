@@ -8,6 +8,8 @@
 #	$ledger->figures;
 #	is_deeply [ $ledger->missing ], [], 'not even what was answered 503';
 #
+# A post without an entry in the log was not sent and does not count.
+#
 # What rows must have come to is worked out here once more, from what Twilio's
 # documentation says about its statuses. Of one call, text or recording there
 # should be at most one final status among the posts: which of two wins is
@@ -66,11 +68,12 @@ sub lost ($self) {
 sub missing ($self) { return grep { !$self->{times}[$_] } $self->_numbers }
 sub doubled ($self) { return grep { $self->{times}[$_] > 1 } $self->_numbers }
 
-sub _numbers ($self) { return 0 .. $#{ $self->{posts} } }
-
-sub _acknowledged ($self, $i) {
-	return ($self->{log}[$i] // { status => 0 })->{status} =~ /^2/;
+# Of what was sent at all.
+sub _numbers ($self) {
+	return grep { $self->{log}[$_] } 0 .. $#{ $self->{posts} };
 }
+
+sub _acknowledged ($self, $i) { return $self->{log}[$i]{status} =~ /^2/ }
 
 # --- what the rows have come to -------------------------------------------
 
@@ -153,7 +156,7 @@ sub figures ($self, %o) {
 		qw(answered lost doubled wrong);
 	my $ok = 1;
 	$ok &= figure("${of}answered 2xx", scalar @{ $seen{answered} }, '==',
-		scalar @{ $self->{posts} });
+		scalar $self->_numbers);
 	$ok &= figure("${of}acknowledged but lost", scalar @{ $seen{lost} },
 		'==', 0);
 	$ok &= figure("${of}stored twice", scalar @{ $seen{doubled} }, '==', 0);
@@ -170,11 +173,11 @@ sub _explain ($self, %seen) {
 		map { $_ => $seen{$_} } qw(lost doubled));
 	for my $what (sort keys %number) {
 		for my $i (grep { defined } @{ $number{$what} }[0 .. 4]) {
-			my $e = $self->{log}[$i] // { status => 'not sent' };
+			my $e = $self->{log}[$i];
 			diag sprintf '%s: post %d, %s, status %s, %.0f ms, at'
 				. ' %.3f', $what, $i, _key(
 				@{ $self->{posts}[$i] }) =~ s/ \w+$//r,
-				$e->{status}, $e->{ms} // 0, $e->{at} // 0;
+				@$e{qw(status ms at)};
 		}
 	}
 	diag $_ for grep { defined } @{ $seen{wrong} }[0 .. 4];

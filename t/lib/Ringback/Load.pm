@@ -2,8 +2,7 @@
 # Ringback::Load: many webhooks from many connections while a test does
 # something else, and a log of every one of them that can be trusted.
 #
-#	my @posts = map { { my %c = $t->call; [ '/api/twilio/voice', \%c ] } }
-#		1 .. 1000;
+#	my @posts = callers($t, 250);		# 1,000 posts
 #	my $load = Ringback::Load->start($t, \@posts, rate => 200);
 #	crash_database($t) while $load->count < 500;
 #	my $log = $load->end;
@@ -12,7 +11,7 @@
 # An entry of the log, in the order of the posts: status (0: nobody knows what
 # became of it), at (when it was sent), ms (until all of the answer was there)
 # and good (2xx, and what that path must say: TwiML, or nothing at all). A
-# post that was not sent has none.
+# post that was not sent, because of stop(), has none.
 #
 # Nothing is sent twice. A connection that breaks under a request leaves it
 # with status 0, as Twilio would be left, and the next one gets a new
@@ -28,7 +27,7 @@ use Time::HiRes qw(sleep time);
 
 use Ringback::Test;
 
-our @EXPORT_OK = qw(percentile);
+our @EXPORT_OK = qw(callers percentile);
 
 # One entry in a client's file: index, status, good, at, ms.
 use constant { ENTRY => 'N n C d d', BYTES => 23 };
@@ -42,6 +41,20 @@ my %says = (
 	'/api/twilio/status'           => [ 204, qr/\A\z/ ],
 	'/api/twilio/recording-status' => [ 204, qr/\A\z/ ],
 );
+
+# What Twilio posts when so many have each left a message and then sent a text.
+sub callers ($t, $count) {
+	return map {
+		my %call = $t->call;
+		my %text = $t->text;
+		[ '/api/twilio/voice', \%call ],
+		[ '/api/twilio/recording-status',
+			{ $t->recording($call{CallSid}) } ],
+		[ '/api/twilio/status', { %call, CallStatus => 'completed',
+			CallDuration => 1 + int rand 90 } ],
+		[ '/api/twilio/sms', \%text ]
+	} 1 .. $count;
+}
 
 # clients: so many at once (8). rate: posts a second, all together; as fast as
 # it goes if none is given. fresh => 1: a connection for each post, as Twilio
@@ -81,6 +94,7 @@ sub running ($self) { return $self->count < @{ $self->{posts} } }
 
 # No more is sent; what is under way is waited for.
 sub stop ($self) {
+	$self->{stopped} = 1;
 	kill 'TERM', keys %{ $self->{pids} };
 	return $self;
 }
@@ -103,7 +117,8 @@ sub end ($self) {
 			$log[$index] = \%e;
 		}
 	}
-	$#log = $#{ $self->{posts} } if @log < @{ $self->{posts} };
+	$#log = $#{ $self->{posts} };
+	die 'some were not sent' if !$self->{stopped} && grep { !$_ } @log;
 	return \@log;
 }
 

@@ -13,13 +13,19 @@ use Time::HiRes qw(sleep time);
 use Ringback::Pass;
 use Ringback::Test;
 
-our @EXPORT_OK = qw(crash_database start_database freeze_database
-	thaw_database workers pool post_many no_strace traced catch_up);
+our @EXPORT_OK = qw(crash_database stop_database start_database
+	freeze_database thaw_database workers pool post_many no_strace
+	traced catch_up);
 
 # As after a power cut.
-sub crash_database ($t) {
+sub crash_database ($t) { return _end_database($t, 'QUIT') }
+
+# As before an update: it finishes nothing that is under way, but all is tidy.
+sub stop_database ($t) { return _end_database($t, 'INT') }
+
+sub _end_database ($t, $signal) {
 	my $pid = Ringback::Test::slurp($t->dir . '/run/postgres.pid') + 0;
-	kill 'QUIT', $pid;
+	kill $signal, $pid;
 	for (1 .. 400) {
 		return if !kill 0, $pid;
 		sleep 0.05;
