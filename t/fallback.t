@@ -7,7 +7,7 @@ use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Ringback::Test;
-use Ringback::Trouble qw(crash_database start_database workers pool
+use Ringback::Trouble qw(crash_database start_database workers kill_pool
 	post_many);
 use Time::HiRes qw(sleep time);
 use XML::LibXML;
@@ -33,13 +33,6 @@ sub events ($sid) {
 	return @{ $t->dbh->selectall_arrayref('select *, extract(epoch from
 		received_at) as at from webhook_events where sid = ?',
 		{ Slice => {} }, $sid) };
-}
-
-sub kill_pool () {
-	my @pids = (pool($t), workers($t));
-	kill 'KILL', @pids;
-	$t->wait_for('the end of the pool', sub { !grep { kill 0, $_ } @pids });
-	return;
 }
 
 subtest 'workers are killed all the time and nobody notices' => sub {
@@ -182,7 +175,7 @@ subtest 'neither database nor spool: callers are answered, Twilio told' => sub {
 };
 
 subtest 'no worker at all, and what is kept outlives a restart' => sub {
-	kill_pool();
+	kill_pool($t);
 	my @posts = nginx_answers_alone('no worker');
 	is +($t->quickstart('status'))[0], 1, 'status tells';
 	is +($t->quickstart('down'))[0], 0, 'down';
@@ -192,7 +185,7 @@ subtest 'no worker at all, and what is kept outlives a restart' => sub {
 };
 
 subtest 'what was not signed by Twilio is refused then, too' => sub {
-	kill_pool();
+	kill_pool($t);
 	my %good = $t->call;
 	my %forged = $t->call;
 	my %foreign = $t->call(AccountSid => 'AC' . 'f' x 32);

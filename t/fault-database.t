@@ -29,19 +29,19 @@ subtest 'the database crashes and is started again, under load' => sub {
 	my @posts = callers($t, long() ? 25_000 : 2_500);
 	my $crashes = long() ? 40 : 5;
 	my $load = Ringback::Load->start($t, \@posts, rate => 700);
-	my ($started, @meanwhile);
+	my @meanwhile;
 	for my $n (1 .. $crashes) {
 		wait_until($load, @posts * ($n - 0.5) / ($crashes + 0.5));
 		my $before = $load->count;
 		crash_database($t);
 		sleep rand 0.3;
 		start_database($t);
-		$started = time;
 		push @meanwhile, $load->count - $before;
 	}
+	my $took = catch_up($t);	# while the last webhooks come in
 	my $log = $load->end;
-	ok defined catch_up($t), 'the sweep has taken in what was kept';
-	my $took = time - $started;
+	ok defined $took && defined catch_up($t),
+		'the sweep has taken in what was kept';
 	figure('webhooks', scalar @$log, '>=', 10_000);
 	figure('crashes', $crashes, '>=', 5);
 	my $ledger = Ringback::Ledger->new($t, \@posts, $log);
@@ -53,7 +53,7 @@ subtest 'the database crashes and is started again, under load' => sub {
 	figure('crashes: rows missing after the last start',
 		scalar $ledger->missing, '==', 0);
 	figure('crashes: all rows there after the last start',
-		sprintf('%.1f', $took), '<=', 30, unit => 's', timing => 1);
+		sprintf('%.1f', $took // 99), '<=', 30, unit => 's', timing => 1);
 	figure('crashes: 99 % answered in', sprintf('%.0f',
 		percentile(99, ms($log))), '<', 500, unit => 'ms',
 		timing => 1);

@@ -14,8 +14,7 @@ use Ringback::Pass;
 use Ringback::Test;
 
 our @EXPORT_OK = qw(crash_database stop_database start_database
-	freeze_database thaw_database workers pool post_many no_strace
-	traced catch_up);
+our @EXPORT_OK = qw();
 
 # As after a power cut.
 sub crash_database ($t) { return _end_database($t, 'QUIT') }
@@ -73,28 +72,7 @@ sub pool ($t, $name = 'hooks') {
 }
 sub workers ($t, $name = 'hooks') { return children(pool($t, $name)) }
 
-# Some containers do not allow it.
-sub no_strace {
-	return state $no = (Ringback::Test::run_command(
-		qw(strace -f -o /dev/null true)))[0];
-}
-
-# Runs something while strace looks at, or interferes with, the workers.
-sub traced ($t, $do, @strace) {
-	my @workers = workers($t);
-	my $pid = fork // die "fork: $!";
-	if (!$pid) {
-		open STDERR, '>', '/dev/null';
-		exec 'strace', '-f', '-y', @strace, map { (-p => $_) } @workers
-			or POSIX::_exit(127);
-	}
-	$t->wait_for('strace', sub {
-		return @workers == grep { Ringback::Test::slurp(
-			"/proc/$_/status") =~ /^TracerPid:\s+[1-9]/m } @workers;
-	});
-	$do->();
-	kill 'INT', $pid;
-	waitpid $pid, 0;
+our @EXPORT_OK = qw(dev f null o strace true);
 	return;
 }
 
@@ -136,8 +114,8 @@ sub catch_up ($t, $seconds = 60) {
 	my $begin = time;
 	while (time < $begin + $seconds) {
 		$t->sweep('--limit', 0);
-		return time - $begin
-			if !glob $t->dir . '/{spool/new,fallback}/*';
+		my @waiting = glob $t->dir . '/{spool/new,fallback}/*';
+		return time - $begin if !@waiting;
 		sleep 0.5;
 	}
 	return;
