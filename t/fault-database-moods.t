@@ -9,10 +9,9 @@ use lib "$FindBin::Bin/lib";
 use DBI;
 use List::Util qw(max);
 use Ringback::Figure qw(figure seed long);
-use Ringback::Ledger;
-use Ringback::Load qw(callers);
+use Ringback::Ledger qw(unnoticed);
 use Ringback::Test;
-use Ringback::Trouble qw(stop_database start_database catch_up);
+use Ringback::Trouble qw(stop_database start_database);
 use Time::HiRes qw(sleep time);
 
 seed();
@@ -24,22 +23,6 @@ sub login ($user) {
 		'', '', { RaiseError => 0, PrintError => 0 });
 }
 
-# Webhooks while something is done; then nothing must be lost.
-sub unnoticed ($name, $do, %load) {
-	my @posts = callers($t, long() ? 20_000 : 3_000);
-	my $load = Ringback::Load->start($t, \@posts, rate => 200, %load);
-	sleep 0.5;
-	$do->();
-	sleep 0.5;
-	my $log = $load->stop->end;
-	ok defined catch_up($t), 'the sweep has taken in what was kept';
-	my @sent = grep { defined } @$log;
-	cmp_ok scalar @sent, '<', scalar @posts, 'webhooks came in all the while';
-	is scalar(grep { !$_->{good} } @sent), 0, 'all hear what they should';
-	Ringback::Ledger->new($t, \@posts, $log)->figures(of => $name);
-	return @sent;
-}
-
 # How many of these events came by way of the spool.
 sub spooled ($since) {
 	return $t->sql(q{select count(*) from webhook_events where source =
@@ -49,7 +32,7 @@ sub spooled ($since) {
 subtest 'restarted in good order, again and again' => sub {
 	my $times = long() ? 20 : 3;
 	my @back;
-	unnoticed('restarts', sub {
+	unnoticed($t, 'restarts', sub {
 		for (1 .. $times) {
 			sleep 1.3;
 			stop_database($t);
@@ -84,7 +67,7 @@ subtest 'no connection is left' => sub {
 	$hog->();
 	like $DBI::errstr, qr/too many clients|slots are reserved/, 'none';
 	my $since = time;
-	unnoticed('no connection left', sub {
+	unnoticed($t, 'no connection left', sub {
 		sleep 2;
 		$_->disconnect for @hogs;
 		sleep 1;
@@ -105,7 +88,7 @@ subtest 'a server that has become read-only' => sub {
 			or die $admin->errstr;
 	};
 	my $since = time;
-	unnoticed('read-only', sub {
+	unnoticed($t, 'read-only', sub {
 		$set->('on');
 		sleep 2;
 		$set->('off');
@@ -121,7 +104,7 @@ subtest 'a table is locked' => sub {
 	my $since = time;
 	# No more at once than there are workers, so that nobody waits for
 	# somebody else's turn.
-	my @log = unnoticed('locked', sub {
+	my @log = unnoticed($t, 'locked', sub {
 		$t->dbh->begin_work;
 		$t->dbh->do('lock table webhook_events in access exclusive mode');
 		sleep 4;

@@ -18,10 +18,16 @@ package Ringback::Ledger;
 use v5.36;
 
 use Digest::SHA qw(sha256_hex);
+use Exporter qw(import);
 use Test::More;
+use Time::HiRes qw(sleep);
 
-use Ringback::Figure qw(figure);
+use Ringback::Figure qw(figure long);
+use Ringback::Load qw(callers);
 use Ringback::Test;
+use Ringback::Trouble qw(catch_up);
+
+our @EXPORT_OK = qw(unnoticed);
 
 my %rank = (
 	call => { queued => 0, initiated => 1, ringing => 2,
@@ -164,6 +170,24 @@ sub figures ($self, %o) {
 		scalar @{ $seen{wrong} }, '==', 0);
 	$self->_explain(%seen) if !$ok;
 	return $ok;
+}
+
+# Something is done while 200 webhooks a second come in, for as long as it
+# takes; nobody must notice and nothing be lost. Gives the log. load: how it is
+# to be different (Ringback::Load).
+sub unnoticed ($t, $name, $do, %load) {
+	my @posts = callers($t, long() ? 30_000 : 3_000);
+	my $load = Ringback::Load->start($t, \@posts, rate => 200, %load);
+	sleep 0.5;
+	$do->();
+	sleep 0.5;
+	my $log = $load->stop->end;
+	my @sent = grep { defined } @$log;
+	cmp_ok scalar @sent, '<', scalar @posts, 'webhooks came in all the while';
+	is scalar(grep { !$_->{good} } @sent), 0, 'all hear what they should';
+	ok defined catch_up($t), 'the sweep has taken in what was kept';
+	__PACKAGE__->new($t, \@posts, $log)->figures(of => $name);
+	return @sent;
 }
 
 # A few of each, for whoever has to find out.
