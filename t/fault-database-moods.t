@@ -106,7 +106,8 @@ subtest 'a table is locked' => sub {
 	# somebody else's turn.
 	my @log = unnoticed($t, 'locked', sub {
 		$t->dbh->begin_work;
-		$t->dbh->do('lock table webhook_events in access exclusive mode');
+		$t->dbh->do('lock table webhook_events in access exclusive
+			mode');
 		sleep 4;
 		$t->dbh->rollback;
 	}, clients => 4);

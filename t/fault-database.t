@@ -53,7 +53,8 @@ subtest 'the database crashes and is started again, under load' => sub {
 	figure('crashes: rows missing after the last start',
 		scalar $ledger->missing, '==', 0);
 	figure('crashes: all rows there after the last start',
-		sprintf('%.1f', $took // 99), '<=', 30, unit => 's', timing => 1);
+		sprintf('%.1f', $took // 99), '<=', 30, unit => 's',
+		timing => 1);
 	figure('crashes: 99 % answered in', sprintf('%.0f',
 		percentile(99, ms($log))), '<', 500, unit => 'ms',
 		timing => 1);

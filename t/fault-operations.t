@@ -28,8 +28,7 @@ subtest 'nginx is reloaded, as after a new certificate' => sub {
 			$served{$_}++ for Ringback::Trouble::children($head);
 		}
 	}, fresh => 1);
-	figure('reloads', scalar keys %served, '>=', $times,
-		unit => 'workers of nginx');
+	figure('reloads: workers of nginx', scalar keys %served, '>=', $times);
 };
 
 subtest 'workers are exchanged one by one, as for an update' => sub {
@@ -51,10 +50,11 @@ subtest 'workers are exchanged one by one, as for an update' => sub {
 		}
 	});
 	$t->dbh->do('drop function dawdle cascade');
-	figure('workers exchanged', $exchanged, '>=', 4 * $rounds);
+	figure('exchanges: workers', $exchanged, '>=', 4 * $rounds);
 };
 
 subtest 'the definitions of the tables are run again' => sub {
+	my $schema = "$Ringback::Test::ROOT/schema";
 	my $times = long() ? 30 : 4;
 	my ($done, $most, @failures) = (0, 2 * $times);
 	my @log = unnoticed($t, 'schema', sub {
@@ -64,8 +64,7 @@ subtest 'the definitions of the tables are run again' => sub {
 				create_twilio_tables)) {
 				my ($status, undef, $err) =
 					Ringback::Test::run_command(qw(psql -X
-					-q -v ON_ERROR_STOP=1 -f),
-					"$Ringback::Test::ROOT/schema/$file.sql",
+					-q -v ON_ERROR_STOP=1 -f), "$schema/$file.sql",
 					$t->{database_url});
 				$failed ||= $status;
 				push @failures, $err if $status;

@@ -9,7 +9,7 @@
 #		. '&target_session_attrs=read-write' });
 #	$a->crash;
 #	$b->promote;
-#	$_->remove for $a, $b;
+#	$_->remove for $a, $b;		# or when they go out of scope
 package Ringback::Cluster;
 use v5.36;
 
@@ -54,8 +54,8 @@ sub socket ($self) { return $self->{dir} }
 
 sub start ($self) {
 	$self->_run("$bin/pg_ctl", qw(-w -s start -D), $self->{data}, '-l',
-		"$self->{dir}/log", '-o', "-k $self->{dir} -h '' -c cluster_name="
-		. "$self->{name} -c shared_buffers=32MB");
+		"$self->{dir}/log", '-o', "-k $self->{dir} -h '' "
+		. "-c cluster_name=$self->{name} -c shared_buffers=32MB");
 	return;
 }
 

@@ -183,7 +183,8 @@ sub unnoticed ($t, $name, $do, %load) {
 	sleep 0.5;
 	my $log = $load->stop->end;
 	my @sent = grep { defined } @$log;
-	cmp_ok scalar @sent, '<', scalar @posts, 'webhooks came in all the while';
+	cmp_ok scalar @sent, '<', scalar @posts,
+		'webhooks came in all the while';
 	is scalar(grep { !$_->{good} } @sent), 0, 'all hear what they should';
 	ok defined catch_up($t), 'the sweep has taken in what was kept';
 	__PACKAGE__->new($t, \@posts, $log)->figures(of => $name);
