@@ -64,7 +64,8 @@ subtest 'the definitions of the tables are run again' => sub {
 				create_twilio_tables)) {
 				my ($status, undef, $err) =
 					Ringback::Test::run_command(qw(psql -X
-					-q -v ON_ERROR_STOP=1 -f), "$schema/$file.sql",
+					-q -v ON_ERROR_STOP=1 -f),
+					"$schema/$file.sql",
 					$t->{database_url});
 				$failed ||= $status;
 				push @failures, $err if $status;
