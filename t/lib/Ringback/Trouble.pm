@@ -14,7 +14,8 @@ use Ringback::Pass;
 use Ringback::Test;
 
 our @EXPORT_OK = qw(crash_database stop_database start_database
-our @EXPORT_OK = qw();
+	freeze_database thaw_database workers pool kill_pool post_many
+	no_strace traced catch_up);
 
 # As after a power cut.
 sub crash_database ($t) { return _end_database($t, 'QUIT') }
@@ -72,7 +73,36 @@ sub pool ($t, $name = 'hooks') {
 }
 sub workers ($t, $name = 'hooks') { return children(pool($t, $name)) }
 
-our @EXPORT_OK = qw(dev f null o strace true);
+# Nobody is left, nor anybody who would start somebody.
+sub kill_pool ($t, $name = 'hooks') {
+	my @pids = (pool($t, $name), workers($t, $name));
+	kill 'KILL', @pids;
+	$t->wait_for('the end of the pool', sub { !grep { kill 0, $_ } @pids });
+	return;
+}
+
+# Some containers do not allow it.
+sub no_strace {
+	return state $no = (Ringback::Test::run_command(
+		qw(strace -f -o /dev/null true)))[0];
+}
+
+# Runs something while strace looks at, or interferes with, the workers.
+sub traced ($t, $do, @strace) {
+	my @workers = workers($t);
+	my $pid = fork // die "fork: $!";
+	if (!$pid) {
+		open STDERR, '>', '/dev/null';
+		exec 'strace', '-f', '-y', @strace, map { (-p => $_) } @workers
+			or POSIX::_exit(127);
+	}
+	$t->wait_for('strace', sub {
+		return @workers == grep { Ringback::Test::slurp(
+			"/proc/$_/status") =~ /^TracerPid:\s+[1-9]/m } @workers;
+	});
+	$do->();
+	kill 'INT', $pid;
+	waitpid $pid, 0;
 	return;
 }
 
