@@ -49,6 +49,11 @@ BEGIN
 	IF to_regproc('ringback_separate_users') IS NULL THEN
 		RAISE EXCEPTION 'run create_transcriptions_table.sql first';
 	END IF;
+	-- A webhook locks its journal first. So must we, or the two wait for
+	-- each other.
+	IF to_regclass('webhook_events') IS NOT NULL THEN
+		LOCK TABLE webhook_events IN ACCESS EXCLUSIVE MODE;
+	END IF;
 END $$;
 
 

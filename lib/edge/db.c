@@ -23,6 +23,7 @@ struct db {
 	struct db_options	 o;
 	PGconn			*conn;
 	unsigned		 sessions;
+	unsigned		 hangs;		/* so often a server gave no answer */
 	long			 until_ms;	/* of all that is asked; 0 none */
 	long			 deadline_ms;	/* of what is being asked */
 	long			 retry_at_ms;	/* breaker; 0 closed */
@@ -92,9 +93,13 @@ open_breaker(struct db *db)
 	long now = clock_ms();
 
 	db->retry_at_ms = now + db->breaker_ms;
-	db->breaker_ms = now < db->deadline_ms ? BREAKER_MS :
-	    db->breaker_ms * 2 > BREAKER_MOST_MS ? BREAKER_MOST_MS :
-	    db->breaker_ms * 2;
+	if (now < db->deadline_ms) {
+		db->breaker_ms = BREAKER_MS;
+	} else {
+		db->hangs++;	/* another host, if there are several */
+		db->breaker_ms = db->breaker_ms * 2 > BREAKER_MOST_MS ?
+		    BREAKER_MOST_MS : db->breaker_ms * 2;
+	}
 }
 
 /* libpq's message without its line ends: it is going into one log line. */
@@ -153,6 +158,9 @@ server_said_no(struct db *db, PGresult *r, const char *name, struct err *e)
 		kind = ERR_INPUT;
 	err_set(e, kind, "database: %s: %s %s", name, state,
 	    text == NULL ? "" : text);
+	/* Whoever holds that lock will make others wait, too. */
+	if (strcmp(state, "55P03") == 0)
+		open_breaker(db);
 	if (PQstatus(db->conn) != CONNECTION_OK || text_starts(state, "57P") ||
 	    text_starts(state, "25006"))
 		hang_up(db);
@@ -229,10 +237,8 @@ connect_now(struct db *db, struct err *e)
 {
 	char lock[80] = "", settings[512];
 
-	if (clock_ms() < db->retry_at_ms)
-		return err_set(e, ERR_DOWN, "database: away, trying again "
-		    "within a second");
-	db->conn = pq_connect(db->o.url, db->o.program, db->deadline_ms);
+	db->conn = pq_connect(db->o.url, db->o.program, db->hangs,
+	    db->deadline_ms);
 	if (PQstatus(db->conn) != CONNECTION_OK)
 		return down(db, e, "connect");
 	(void)PQsetNoticeProcessor(db->conn, on_notice, NULL);
@@ -283,6 +289,9 @@ is_alive(struct db *db)
 static bool
 ready(struct db *db, struct err *e)
 {
+	if (clock_ms() < db->retry_at_ms)
+		return err_set(e, ERR_DOWN, "database: away, trying again "
+		    "soon");
 	if (is_alive(db))
 		return true;
 	if (db->conn != NULL) {

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stddef.h>
+#include <string.h>
 
 #include "base/clock.h"
 
@@ -25,18 +25,64 @@ wait_for(PGconn *c, short events, long deadline_ms)
 	return n > 0;
 }
 
-PGconn *
-pq_connect(const char *url, const char *program, long deadline_ms)
+/* "a,b,c" from its second on: "b,c,a". One for all stays as it is. */
+static const char *
+rotated(struct mem *m, const char *list, unsigned first)
 {
-	const char *const keys[] = { "dbname", "application_name",
-	    "client_encoding", "connect_timeout", "keepalives_idle",
-	    "tcp_user_timeout", NULL };
-	const char *const values[] = { url, program, "UTF8", "2", "5", "3000",
-	    NULL };
-	PGconn				*c = PQconnectStartParams(keys, values,
-					    1);
+	const char	*p = list, *comma;
+	unsigned	 count = 1;
+
+	for (comma = list; (comma = strchr(comma, ',')) != NULL; comma++)
+		count++;
+	if ((first %= count) == 0)
+		return list;
+	while (first-- > 0)
+		p = strchr(p, ',') + 1;
+	return mem_printf(m, "%s,%.*s", p, (int)(p - list - 1), list);
+}
+
+/* The connection string's parameters, which of several hosts first, and ours. */
+static PGconn *
+start(struct mem *m, const char *url, const char *program, unsigned first)
+{
+	const struct { const char *key, *value; } ours[] = {
+		{ "application_name", program }, { "client_encoding", "UTF8" },
+		{ "connect_timeout", "2" }, { "keepalives_idle", "5" },
+		{ "tcp_user_timeout", "3000" }, { NULL, NULL },
+	};
+	const char		*keys[64] = { NULL }, *values[64] = { NULL };
+	PQconninfoOption	*given = PQconninfoParse(url, NULL);
+	size_t			 n = 0;
+	PGconn			*c;
+
+	for (PQconninfoOption *o = given; o != NULL && o->keyword != NULL &&
+	    n < 50; o++) {
+		if (o->val == NULL)
+			continue;
+		keys[n] = o->keyword;
+		values[n++] = strcmp(o->keyword, "host") == 0 ||
+		    strcmp(o->keyword, "hostaddr") == 0 ||
+		    strcmp(o->keyword, "port") == 0 ?
+		    rotated(m, o->val, first) : o->val;
+	}
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++, n++) {
+		keys[n] = ours[i].key;
+		values[n] = ours[i].value;
+	}
+	c = PQconnectStartParams(keys, values, 0);
+	PQconninfoFree(given);
+	return c;
+}
+
+PGconn *
+pq_connect(const char *url, const char *program, unsigned first,
+    long deadline_ms)
+{
+	struct mem			*m = mem_new();
+	PGconn				*c = start(m, url, program, first);
 	PostgresPollingStatusType	 state = PGRES_POLLING_WRITING;
 
+	mem_free(m);
 	while (PQstatus(c) != CONNECTION_BAD && state != PGRES_POLLING_OK &&
 	    state != PGRES_POLLING_FAILED && wait_for(c,
 	    state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))

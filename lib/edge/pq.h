@@ -11,9 +11,11 @@
 
 #include "base/mem.h"
 
-/* A connection, in CONNECTION_OK or else of no use; PQfinish() it. */
+/* A connection, in CONNECTION_OK or else of no use; PQfinish() it. first:
+ * which of several hosts is asked first; libpq goes on to the next when one
+ * refuses, but waits for one that hangs. */
 PGconn		*pq_connect(const char *url, const char *program,
-		     long deadline_ms);
+		     unsigned first, long deadline_ms);
 
 /* Sends what is to be sent and waits for the next result; NULL: there is no
  * more. False on a lost connection or a passed deadline. */
