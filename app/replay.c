@@ -22,6 +22,7 @@
 
 #define SETTLED_S	2	/* nginx may still be writing a younger file */
 #define MAX_KEPT	(HTTP_MAX_BODY + 16384)
+#define DEATHS		3	/* of whom to suspect an event */
 
 /* Stores an event. ERR_DOWN: try again later; anything else: never will. */
 static bool
@@ -91,6 +92,19 @@ trouble(struct replay *r, const char *what, const char *name,
 	r->refused++;
 }
 
+/* Did passes before us die with this in hand, one after the other? Then it is
+ * a dead letter unread, or no event behind it would ever be stored. */
+static bool
+is_deadly(struct replay *r, const char *name, struct err *e)
+{
+	long times = strcmp(name, r->noted) == 0 ? r->times + 1 : 1;
+
+	if (r->lock >= 0)
+		spool_note(r->lock, name, times);
+	return times > DEATHS && !err_set(e, ERR_INPUT,
+	    "%d sweeps died with it in hand", DEATHS);
+}
+
 /* Never will be stored: into the journal with it, where a person finds it. */
 static bool
 bury(struct replay *r, struct mem *m, const char *source, const char *name,
@@ -120,7 +134,7 @@ replay_spooled(struct replay *r, struct mem *m, const char *name,
 			spool_bad(m, dir, name);
 		return true;
 	}
-	if (take_in_spooled(r, m, bytes, n, e))
+	if (!is_deadly(r, name, e) && take_in_spooled(r, m, bytes, n, e))
 		r->stored++;
 	else if (e->kind != ERR_INPUT || !bury(r, m, "spool", name, bytes, n,
 	    NULL, e))
@@ -150,7 +164,8 @@ replay_kept(struct replay *r, struct mem *m, const char *name, struct err *e)
 			    name));
 		return true;
 	}
-	if (take_in_kept(r, m, bytes, n, came_at, e))
+	if (!is_deadly(r, name, e) &&
+	    take_in_kept(r, m, bytes, n, came_at, e))
 		r->stored++;
 	else if ((e->kind != ERR_INPUT && e->kind != ERR_FORBIDDEN &&
 	    e->kind != ERR_TOO_LARGE) || !bury(r, m, "fallback", name, bytes,
@@ -184,14 +199,14 @@ replay_waiting(struct replay *r, struct err *e)
 	const struct cfg *cfg = r->cfg;
 	struct mem	 *m;
 	char		**names;
-	int		  lock;
 	bool		  ok = true;
 
-	if (!spool_lock(cfg->spool_dir, &lock, e))
+	if (!spool_lock(cfg->spool_dir, &r->lock, e))
 		trouble(r, "spool not locked", cfg->spool_dir, e);
-	else if (lock < 0)
+	else if (r->lock < 0)
 		return true;	/* another sweep on this machine is at it */
 	m = mem_new();
+	r->noted = r->lock < 0 ? "" : spool_noted(m, r->lock, &r->times);
 	if (!spool_list(m, cfg->spool_dir, &names, e))
 		trouble(r, "spool not read", cfg->spool_dir, e);
 	else
@@ -204,8 +219,10 @@ replay_waiting(struct replay *r, struct err *e)
 	else
 		ok = each(r, names, "request kept by nginx not replayed",
 		    replay_kept, e);
-	if (lock >= 0)
-		(void)close(lock);
+	if (r->lock >= 0) {
+		spool_note(r->lock, NULL, 0);
+		(void)close(r->lock);
+	}
 	mem_free(m);
 	return ok;
 }

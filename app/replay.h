@@ -18,6 +18,10 @@ struct replay {
 	const struct cfg	*cfg;
 	struct store		*store;
 	size_t			 stored, refused;
+	/* its own */
+	int			 lock;
+	const char		*noted;
+	long			 times;
 };
 
 /* Takes in what waits in the spool and what nginx kept. What is refused

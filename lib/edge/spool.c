@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "edge/reserve.h"
 
@@ -313,4 +314,31 @@ spool_lock(const char *dir, int *fd, struct err *e)
 	}
 	mem_free(m);
 	return ok;
+}
+
+void
+spool_note(int lock, const char *name, long times)
+{
+	struct mem	*m = mem_new();
+	const char	*text = name == NULL ? "" : mem_printf(m, "%ld %s",
+			    times, name);
+	size_t		 n = strlen(text);
+
+	/* Not synced: it is processes that die of an event. */
+	if (ftruncate(lock, 0) != 0 || pwrite(lock, text, n, 0) != (ssize_t)n)
+		log_debug("spool: not noted", "%s", "");
+	mem_free(m);
+}
+
+const char *
+spool_noted(struct mem *m, int lock, long *times)
+{
+	char	*text = mem_get(m, 512), *blank;
+	ssize_t	 n = pread(lock, text, 511, 0);
+
+	*times = 0;
+	if (n <= 0 || (blank = strchr(text, ' ')) == NULL)
+		return "";
+	*blank = '\0';
+	return text_to_long(text, 1, 1L << 30, times) ? blank + 1 : "";
 }

@@ -53,6 +53,11 @@ void		 spool_bad(struct mem *, const char *dir, const char *name);
 /* One replay at a time on this machine: *fd holds the lock until close(), or
  * is -1 when another has it. */
 MUST_CHECK bool	 spool_lock(const char *dir, int *fd, struct err *);
+/* What is in hand, for whoever holds the lock after us, should we die of it:
+ * that many times now. NULL: nothing is. */
+void		 spool_note(int lock, const char *name, long times);
+/* What was in hand, or "", and how many times. */
+const char	*spool_noted(struct mem *, int lock, long *times);
 
 /* A whole file, at most cap bytes. */
 MUST_CHECK bool	 spool_read_file(struct mem *, const char *path, size_t cap,
