@@ -64,10 +64,10 @@ sub as_owner {
 		--inh-caps=+dac_override --ambient-caps=+dac_override);
 }
 
-sub program ($t) {
+sub program ($t, $name = 'sweep') {
 	my ($dir) = Ringback::Test::slurp($t->dir . '/.state')
 		=~ /^BINDIR=(.+)$/m;
-	return "$dir/ringback-sweep";
+	return "$dir/ringback-$name";
 }
 
 1;
