@@ -9,7 +9,8 @@
  *	REFUSE_STEP	by how many that goes up with each connection taken
  *	REFUSE_BUT	a module whose allocations do not count
  *	REFUSE_LOG	file that gets a line for each: "refused N MODULE", or,
- *			if the program crashes, "crashed SIGNAL MODULE"
+ *			if the program crashes (of whatever), "crashed SIGNAL
+ *			MODULE"
  *
  * MODULE is the program or library that asked or crashed, for what a library
  * makes of no memory is not for us to mend. A bad address in libc is its
@@ -104,7 +105,13 @@ begin(void)
 	const char		*log = getenv("REFUSE_LOG");
 	void			*warm[1];
 
-	if (since == NULL || log == NULL)
+	if (log == NULL)
+		return;
+	log_fd = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+	(void)backtrace(warm, 1);	/* loads what it needs */
+	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+		(void)sigaction(crashes[i], &sa, NULL);
+	if (since == NULL)
 		return;
 	since_accept = strcmp(since, "accept") == 0;
 	since_connect = strcmp(since, "connect") == 0;
@@ -114,10 +121,6 @@ begin(void)
 	but = getenv("REFUSE_BUT");
 	if (but != NULL && *but == '\0')
 		but = NULL;
-	log_fd = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-	(void)backtrace(warm, 1);	/* loads what it needs */
-	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
-		(void)sigaction(crashes[i], &sa, NULL);
 }
 
 static bool

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: ISC
+# The kernel refuses: no space, no descriptors, a disk that fails, a connection
+# that breaks, a signal at the wrong moment; at each system call of a webhook,
+# with the database there, just gone and away, and all over a pass of the
+# sweep. Nothing crashes, and what was said to be kept is kept.
+use v5.36;
+use Test::More;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use List::Util qw(shuffle);
+use Ringback::Figure qw(seed long);
+use Ringback::Inject;
+use Ringback::Outside;
+use Ringback::Pass;
+use Ringback::Test;
+use Ringback::Trouble qw(crash_database start_database);
+use Ringback::Worker;
+use Time::HiRes qw(sleep time);
+
+# Some containers do not allow it.
+my ($no_strace) = Ringback::Test::run_command(qw(strace -f -o /dev/null true));
+plan skip_all => 'strace does not work here' if $no_strace;
+
+# libpq that cannot send waits for the server's last words, which there are
+# none of as long as the connection only seems to be broken.
+my @slow = long() ? 'ECONNRESET' : ();
+
+# What may be refused, and how. A name that this machine's kernel does not
+# have is left out.
+my @MATRIX = (
+	[ 'accept,?accept4'              => qw(EINTR ECONNABORTED EMFILE) ],
+	[ 'read'                         => qw(EIO EINTR ECONNRESET) ],
+	[ 'write'                        => qw(EIO ENOSPC EINTR EAGAIN) ],
+	[ 'openat'                       => qw(EIO ENOSPC EMFILE EINTR) ],
+	[ '?mkdir,mkdirat'               => qw(EIO ENOSPC) ],
+	[ 'fsync'                        => qw(EIO ENOSPC EINTR) ],
+	[ '?rename,?renameat,renameat2'  => qw(EIO ENOSPC) ],
+	[ '?unlink,unlinkat'             => qw(EIO) ],
+	[ 'close'                        => qw(EIO EINTR) ],
+	[ 'flock'                        => qw(EINTR ENOLCK) ],
+	[ 'getdents64'                   => qw(EIO) ],
+	[ 'socket'                       => qw(EMFILE ENOBUFS) ],
+	[ 'connect'                      => qw(ECONNREFUSED EINTR EAGAIN) ],
+	[ 'sendto'                       => qw(EINTR EAGAIN), @slow ],
+	[ 'recvfrom'                     => qw(ECONNRESET EINTR EAGAIN) ],
+	[ '?poll,ppoll'                  => qw(EINTR ENOMEM) ],
+	[ 'fcntl'                        => qw(EMFILE) ],
+	[ 'mmap'                         => qw(ENOMEM) ],
+);
+my @PAIRS = map { my ($calls, @errors) = @$_; map { [ $calls, $_ ] } @errors }
+	@MATRIX;
+
+seed();
+my $outside = Ringback::Outside->new;
+my $t = Ringback::Test->new(workers => 1, fakes => $outside->fakes);
+my $in = Ringback::Inject->new($t, $outside);
+my $trace = $t->dir . '/run/trace';
+
+sub strace ($calls, $error, $when) {
+	return ('strace', '-f', '-o', $trace, '-e', "trace=$calls", '-e',
+		"inject=$calls:error=$error:when=$when");
+}
+
+sub injected () { return Ringback::Test::slurp($trace) =~ /\(INJECTED\)/ }
+
+sub name ($calls) { return $calls =~ s/^\?//r =~ s/,.*//r }
+
+# --- one request -----------------------------------------------------------
+
+# Posts with strace at the worker; its answer.
+sub post_traced ($worker, $form, @strace) {
+	my $pid = fork // die "fork: $!";
+	if (!$pid) {
+		open STDERR, '>', '/dev/null';
+		exec @strace, '-p', $worker->pid or POSIX::_exit(127);
+	}
+	# The worker, waiting for a request, may end with the first refusal.
+	my $gone;
+	until ($gone || Ringback::Test::slurp('/proc/' . $worker->pid
+		. '/status') =~ /^TracerPid:\s+[1-9]/m) {
+		sleep 0.001;
+		$gone = waitpid $pid, POSIX::WNOHANG();
+	}
+	my $status = $worker->post('/api/twilio/sms', $form);
+	kill 'INT', $pid if !$gone;
+	waitpid $pid, 0;
+	return $status;
+}
+
+sub stored ($sid) {
+	return $t->sql('select count(*) from webhook_events where sid = ?',
+		$sid);
+}
+
+# It has ended, or serves the next as if nothing had been.
+sub serves ($worker) {
+	return $worker->post('/api/twilio/voice', { $t->call });
+}
+
+# Every refusal of the matrix, at the first, second … such call of a request,
+# until it has no more of them.
+sub walk ($what, %o) {
+	my ($worker, %none);
+	for my $pair (@PAIRS) {
+		my ($calls, $error) = @$pair;
+		for my $when (1 .. $o{most}) {
+			last if $none{$calls};
+			my $where = "$what, " . name($calls)
+				. " $when: $error";
+			if (!$worker) {
+				$worker = Ringback::Worker->start($t, $in->env);
+				serves($worker);
+			}
+			$o{before}->() if $o{before};
+			my %text = $t->text;
+			my $status = post_traced($worker, \%text,
+				strace($calls, $error, $when));
+			$in->answered('/api/twilio/sms', \%text, $status,
+				$where);
+			my $hit = injected();
+			$in->point($what) if $hit;
+			# It may end when it waits for the next, too.
+			if (!serves($worker)) {
+				$in->ended($where, $worker->end // 'hangs');
+				undef $worker;
+			} elsif ($o{database} && !stored($text{MessageSid})) {
+				# No good for the next: it waits a second.
+				$in->ended($where, $worker->stop // 'hangs');
+				undef $worker;
+			}
+			$none{$calls} = !$hit && $when == 1;
+			last if !$hit;
+		}
+	}
+	$in->ended($what, $worker->stop // 'hangs') if $worker;
+	return;
+}
+
+subtest 'a webhook whose system calls fail' => sub {
+	walk('with the database', database => 1, most => long() ? 20 : 3);
+	walk('when its connection is gone', database => 1, most => long() ? 40
+		: 3, before => sub { $in->disconnect });
+	crash_database($t);
+	walk('without the database', most => long() ? 20 : 4);
+	start_database($t);
+	$in->verdict('syscalls, webhook', long() ? 250 : 120);
+	$in->nothing_lost('syscalls, webhook');
+};
+
+# --- one pass of the sweep -------------------------------------------------
+
+# How many of those calls a good pass makes before it begins to work, and by
+# its end.
+sub count_calls () {
+	my $plain = $t->dir . '/run/calls';
+	Ringback::Pass->run($t, { before => [ 'strace', '-f', '-o', $plain ],
+		%{ $in->env } });
+	my (%before, %all, $works);
+	for (split /\n/, Ringback::Test::slurp($plain)) {
+		my ($call) = /^\d+ +(\w+)\(/ or next;
+		$works ||= /^\d+ +connect\(.*PGSQL/;
+		$all{$call}++;
+		$before{$call}++ if !$works;
+	}
+	return map { my ($calls) = @$_; my %n = (before => 0, all => 0);
+		for (map { s/^\?//r } split /,/, $calls) {
+			$n{before} += $before{$_} // 0;
+			$n{all} += $all{$_} // 0;
+		}
+		$calls => \%n } @MATRIX;
+}
+
+sub pass_traced ($what, $calls, $error, $when) {
+	my ($status, undef, $err) = Ringback::Pass->run($t, { before => [
+		strace($calls, $error, $when), '--seccomp-bpf' ],
+		%{ $in->env } });
+	$in->ended("$what, " . name($calls) . " $when: $error", $status > 128
+		? 'signal ' . ($status - 128) : "exit $status", $err);
+	$in->point($what) if injected();
+	return;
+}
+
+subtest 'a sweep whose system calls fail' => sub {
+	$in->stock(long() ? 700 : 100);
+	$in->work;
+	my %calls = count_calls();
+	my @points = shuffle map { my ($calls, $error) = @$_;
+		map { [ $calls, $error, $_ ] } $calls{$calls}{before} + 1
+		.. $calls{$calls}{all} } @PAIRS;
+	# At least one of each pair, and of the others as many as there is
+	# time for.
+	my %had;
+	my @sample = grep { !$had{"@$_[0, 1]"}++ } @points;
+	%had = map { ("@$_" => 1) } @sample;
+	push @sample, grep { !$had{"@$_"} } @points;
+	for my $point (@sample) {
+		$in->work or last;
+		pass_traced('a pass', @$point);
+	}
+	crash_database($t);
+	pass_traced('a pass without the database', @$_[0, 1],
+		$calls{ $_->[0] }{before} + 1) for @PAIRS;
+	start_database($t);
+	$in->verdict('syscalls, sweep', long() ? 600 : 80);
+	$in->all_done('syscalls, sweep');
+};
+
+$t->done;
