@@ -117,7 +117,7 @@ sub walk_pass ($what, $step, %o) {
 subtest 'a sweep that runs out of memory' => sub {
 	$in->stock(long() ? 1_800 : 150);
 	walk_pass('a pass', 16, but => 'libcrypto.so.3');
-	$in->verdict('memory, sweep', long() ? 1_200 : 80);
+	$in->verdict('memory, sweep', long() ? 1_200 : 70);
 	# Most of the others ask for the same again and again.
 	if (!long()) {
 		walk_pass('a pass with its cryptography', 150);

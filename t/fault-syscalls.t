@@ -15,7 +15,7 @@ use Ringback::Pass;
 use Ringback::Test;
 use Ringback::Trouble qw(crash_database start_database);
 use Ringback::Worker;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(sleep);
 
 # Some containers do not allow it.
 my ($no_strace) = Ringback::Test::run_command(qw(strace -f -o /dev/null true));
@@ -24,6 +24,9 @@ plan skip_all => 'strace does not work here' if $no_strace;
 # libpq that cannot send waits for the server's last words, which there are
 # none of as long as the connection only seems to be broken.
 my @slow = long() ? 'ECONNRESET' : ();
+
+# The sanitizers' allocator, told that there is no more, ends the program.
+my @memory = Ringback::Inject::sanitized() ? () : 'ENOMEM';
 
 # What may be refused, and how. A name that this machine's kernel does not
 # have is left out.
@@ -45,7 +48,7 @@ my @MATRIX = (
 	[ 'recvfrom'                     => qw(ECONNRESET EINTR EAGAIN) ],
 	[ '?poll,ppoll'                  => qw(EINTR ENOMEM) ],
 	[ 'fcntl'                        => qw(EMFILE) ],
-	[ 'mmap'                         => qw(ENOMEM) ],
+	[ 'mmap'                         => @memory ],
 );
 my @PAIRS = map { my ($calls, @errors) = @$_; map { [ $calls, $_ ] } @errors }
 	@MATRIX;
@@ -149,25 +152,25 @@ subtest 'a webhook whose system calls fail' => sub {
 
 # --- one pass of the sweep -------------------------------------------------
 
-# How many of those calls a good pass makes before it begins to work, and by
-# its end.
-sub count_calls () {
+# Where in a good pass there is a call of the matrix, once it has begun to
+# work: [call, index], and whether what was spooled is being replayed then.
+sub calls_of_a_pass () {
 	my $plain = $t->dir . '/run/calls';
 	Ringback::Pass->run($t, { before => [ 'strace', '-f', '-o', $plain ],
 		%{ $in->env } });
-	my (%before, %all, $works);
+	my %known = map { my $calls = $_->[0];
+		map { s/^\?//r => $calls } split /,/, $calls } @MATRIX;
+	my (%count, $works, $replays, @calls);
 	for (split /\n/, Ringback::Test::slurp($plain)) {
-		my ($call) = /^\d+ +(\w+)\(/ or next;
-		$works ||= /^\d+ +connect\(.*PGSQL/;
-		$all{$call}++;
-		$before{$call}++ if !$works;
+		my ($name) = /^\d+ +(\w+)\(/ or next;
+		$works ||= /connect\(.*PGSQL/;
+		$replays = 1 if m{openat\(.*/spool/new/\d};
+		my $calls = $known{$name} // next;
+		push @calls, [ $calls, ++$count{$calls}, $replays ];
+		pop @calls if !$works;
+		$replays = 0 if $name =~ /^unlink/;
 	}
-	return map { my ($calls) = @$_; my %n = (before => 0, all => 0);
-		for (map { s/^\?//r } split /,/, $calls) {
-			$n{before} += $before{$_} // 0;
-			$n{all} += $all{$_} // 0;
-		}
-		$calls => \%n } @MATRIX;
+	return @calls;
 }
 
 sub pass_traced ($what, $calls, $error, $when) {
@@ -183,25 +186,26 @@ sub pass_traced ($what, $calls, $error, $when) {
 subtest 'a sweep whose system calls fail' => sub {
 	$in->stock(long() ? 700 : 100);
 	$in->work;
-	my %calls = count_calls();
-	my @points = shuffle map { my ($calls, $error) = @$_;
-		map { [ $calls, $error, $_ ] } $calls{$calls}{before} + 1
-		.. $calls{$calls}{all} } @PAIRS;
-	# At least one of each pair, and of the others as many as there is
-	# time for.
-	my %had;
-	my @sample = grep { !$had{"@$_[0, 1]"}++ } @points;
-	%had = map { ("@$_" => 1) } @sample;
-	push @sample, grep { !$had{"@$_"} } @points;
+	my @calls = calls_of_a_pass();
+	my @points = shuffle map { my ($calls, @errors) = @$_;
+		map { my $call = $_; map { [ $calls, $_, @$call[1, 2] ] }
+			@errors } grep { $_->[0] eq $calls } @calls } @MATRIX;
+	# All of the replay, and at least one of each pair; as many of the
+	# others as there is time for.
+	my (%had, %first);
+	my @sample = map { $_->[1] } sort { $a->[0] <=> $b->[0] }
+		map { [ $_->[3] || !$had{"@$_[0, 1]"}++ ? 0 : 1,
+		$_ ] } @points;
+	$first{ $_->[0] } //= $_->[1] for @calls;
 	for my $point (@sample) {
 		$in->work or last;
-		pass_traced('a pass', @$point);
+		pass_traced('a pass', @$point[0 .. 2]);
 	}
 	crash_database($t);
-	pass_traced('a pass without the database', @$_[0, 1],
-		$calls{ $_->[0] }{before} + 1) for @PAIRS;
+	pass_traced('a pass without the database', @$_, $first{ $_->[0] })
+		for grep { $first{ $_->[0] } } @PAIRS;
 	start_database($t);
-	$in->verdict('syscalls, sweep', long() ? 600 : 80);
+	$in->verdict('syscalls, sweep', long() ? 500 : 70);
 	$in->all_done('syscalls, sweep');
 };
 

@@ -110,7 +110,8 @@ sub calls ($self) {
 			direction   => $said->('Direction'),
 			phone_number_sid =>
 				$self->{numbers}{ $said->($ours) // '' },
-			recording_sid => ($recording{$_} // {})->{recording_sid},
+			recording_sid =>
+				($recording{$_} // {})->{recording_sid},
 		};
 	} keys %about };
 }
