@@ -233,7 +233,7 @@ prepare_all(struct db *db, struct err *e)
 }
 
 static bool
-connect_now(struct db *db, struct err *e)
+connect_once(struct db *db, struct err *e)
 {
 	char lock[80] = "", settings[512];
 
@@ -259,13 +259,25 @@ connect_now(struct db *db, struct err *e)
 		return false;
 	if (!prepare_all(db, e)) {
 		hang_up(db);
-		open_breaker(db);
 		return false;
 	}
 	db->retry_at_ms = 0;
 	db->breaker_ms = BREAKER_MS;
 	db->sessions++;
 	return true;
+}
+
+/* Memory that runs out in libpq looks like statements that do not fit, and
+ * those stop a worker for good: so it takes two to believe it. */
+static bool
+connect_now(struct db *db, struct err *e)
+{
+	if (connect_once(db, e) || (e->kind == ERR_CONFIG &&
+	    connect_once(db, e)))
+		return true;
+	if (clock_ms() >= db->retry_at_ms)
+		open_breaker(db);
+	return false;
 }
 
 /* A connection that the server closed since the last use is readable now:
