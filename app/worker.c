@@ -75,8 +75,7 @@ serve(struct app *app, FCGX_Request *fcgi)
 	}
 	if (!ok)
 		answer_error(&q, &r, &e);
-	if (!http_send(&q.http, &r))
-		log_debug("client gone before the answer", "%s", "");
+	http_send(&q.http, &r);
 	ms = clock_ms() - start_ms;
 	count(app, r.status, ms);
 	log_at(r.status >= 500 ? LEVEL_ERROR : LEVEL_INFO, "request",
@@ -197,7 +196,8 @@ main(int argc, char **argv)
 		    "NOT checked; anybody can post calls and texts", "%s", "");
 	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
 	metric_open(app.cfg->metrics_file);
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+	/* Hooks ask nobody. */
+	if (app.pool == CFG_API && curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
 		abort();
 	app.store = store_new(m, app.cfg, app.pool,
 	    app.pool == CFG_HOOKS ? "ringback-hooks" : "ringback-api");

@@ -488,18 +488,39 @@ DROP INDEX IF EXISTS idx_twilio_recordings_recording_sid,
 -- A row with a reason in refused is a dead letter: what was spooled, or kept
 -- by nginx, and could not be stored, byte by byte. It goes whole.
 CREATE TABLE IF NOT EXISTS webhook_events (
-	id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	dedupe      bytea NOT NULL UNIQUE,   -- SHA-256 of route and parameters
+	id          bigint GENERATED ALWAYS AS IDENTITY,
+	dedupe      bytea NOT NULL,          -- half a SHA-256 of route and form
 	route       text NOT NULL,
 	request_uri text,                    -- raw, as it was signed
 	account_sid text,
-	sid         text,                    -- of call, message, recording
+	sid         text NOT NULL DEFAULT '-', -- of call, message, recording
 	status      text,                    -- as this event tells it
 	body        bytea,                   -- NULL after JOURNAL_DAYS
 	source      text NOT NULL DEFAULT 'http',
 	verified    boolean NOT NULL,        -- false: only with validation off
-	received_at timestamptz NOT NULL DEFAULT now()
+	received_at timestamptz NOT NULL DEFAULT now(),
+	-- One index knows a repeated event and finds a call's: each costs
+	-- every webhook.
+	PRIMARY KEY (sid, dedupe)
 );
+
+-- Earlier installations had an index for each of the three.
+DO $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_constraint
+	                WHERE conname = 'webhook_events_dedupe_key'
+	                  AND conrelid = 'webhook_events'::regclass) THEN
+		RETURN;
+	END IF;
+	UPDATE webhook_events SET sid = '-' WHERE sid IS NULL;
+	ALTER TABLE webhook_events
+		DROP CONSTRAINT webhook_events_dedupe_key,
+		DROP CONSTRAINT webhook_events_pkey,
+		ALTER COLUMN sid SET DEFAULT '-',
+		ALTER COLUMN sid SET NOT NULL,
+		ADD PRIMARY KEY (sid, dedupe);
+	DROP INDEX IF EXISTS webhook_events_sid;
+END $$;
 
 ALTER TABLE webhook_events
 	ADD COLUMN IF NOT EXISTS refused     text,        -- why; a dead letter
@@ -507,8 +528,10 @@ ALTER TABLE webhook_events
 	-- Of an older version, which knew fewer sources.
 	DROP CONSTRAINT IF EXISTS webhook_events_source_check;
 
-CREATE INDEX IF NOT EXISTS webhook_events_sid
-	ON webhook_events (sid, received_at);
+-- For ringback-admin, by number of the entry. They are in order on disk.
+CREATE INDEX IF NOT EXISTS webhook_events_id
+	ON webhook_events USING brin (id)
+	WITH (pages_per_range = 16, autosummarize = on);
 -- What still has a body, oldest first: the sweep clears it after JOURNAL_DAYS.
 CREATE INDEX IF NOT EXISTS webhook_events_bodies
 	ON webhook_events (received_at) WHERE body IS NOT NULL;

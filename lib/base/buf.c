@@ -82,9 +82,18 @@ buf_printf(struct buf *b, const char *fmt, ...)
 	va_list	ap;
 	int	n;
 
+	if (!reserve(b, 0))
+		return;
+	/* Most of the time there is room for it. */
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(b->s + b->len, b->room - b->len, fmt, ap);
 	va_end(ap);
+	if (n > 0 && (size_t)n < b->room - b->len && (size_t)n <= b->cap -
+	    b->len) {
+		b->len += (size_t)n;
+		return;
+	}
+	b->s[b->len] = '\0';
 	if (n <= 0 || !reserve(b, (size_t)n))
 		return;
 	va_start(ap, fmt);

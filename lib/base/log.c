@@ -58,6 +58,9 @@ void
 log_at(enum log_level level, const char *msg, const char *fmt, ...)
 {
 	static const char *const names[] = { "debug", "info", "warn", "error" };
+	static char	 stamp[32];	/* of that second */
+	static time_t	 second;
+	static long	 pid;
 	char		 line[2048];
 	struct timespec	 now;
 	struct tm	 tm;
@@ -67,11 +70,16 @@ log_at(enum log_level level, const char *msg, const char *fmt, ...)
 	if (level < minimum)
 		return;
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	(void)gmtime_r(&now.tv_sec, &tm);
-	n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
-	n += (size_t)snprintf(line + n, sizeof(line) - n,
-	    ".%03ldZ %s %s[%ld]: %s%s", now.tv_nsec / 1000000, names[level],
-	    program, (long)getpid(), msg, context);
+	if (now.tv_sec != second) {
+		second = now.tv_sec;
+		(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S",
+		    gmtime_r(&second, &tm));
+	}
+	if (pid == 0)
+		pid = (long)getpid();
+	n = (size_t)snprintf(line, sizeof(line), "%s.%03ldZ %s %s[%ld]: %s%s",
+	    stamp, now.tv_nsec / 1000000, names[level], program, pid, msg,
+	    context);
 	if (fmt[0] != '\0' && n < sizeof(line) - 2) {
 		line[n++] = ' ';
 		va_start(ap, fmt);

@@ -17,9 +17,29 @@ struct link {
 	max_align_t	  object[];
 };
 
+/* Small objects come out of blocks, one or two for a request, so that they
+ * cost no malloc() each; but where AddressSanitizer watches, for it sees the
+ * bounds of what malloc() gave. */
+#ifdef __SANITIZE_ADDRESS__
+#define SMALL_BYTES	0
+#else
+#define SMALL_BYTES	1024
+#endif
+#define BLOCK_BYTES	8192
+
+struct block {
+	struct block	*next;
+	max_align_t	 room[BLOCK_BYTES / sizeof(max_align_t)];
+};
+
 struct mem {
 	struct link	*newest;
+	struct block	*blocks;
+	size_t		 used;		/* of the first block */
 };
+
+/* The next request takes it up. */
+static struct block *spare;
 
 static void *
 checked(void *p)
@@ -27,6 +47,25 @@ checked(void *p)
 	if (p == NULL)
 		abort();
 	return p;
+}
+
+static void *
+small(struct mem *m, size_t n)
+{
+	struct block	*b = m->blocks;
+	char		*p;
+
+	n = (n + sizeof(max_align_t) - 1) & ~(sizeof(max_align_t) - 1);
+	if (b == NULL || m->used + n > sizeof(b->room)) {
+		b = spare != NULL ? spare : checked(malloc(sizeof(*b)));
+		spare = NULL;
+		b->next = m->blocks;
+		m->blocks = b;
+		m->used = 0;
+	}
+	p = (char *)b->room + m->used;
+	m->used += n;
+	return memset(p, 0, n);
 }
 
 static struct link *
@@ -51,7 +90,8 @@ mem_new(void)
 void
 mem_free(struct mem *m)
 {
-	struct link *l;
+	struct link	*l;
+	struct block	*b;
 
 	if (m == NULL)
 		return;
@@ -59,7 +99,15 @@ mem_free(struct mem *m)
 		m->newest = l->next;
 		if (l->fn != NULL)
 			l->fn(l->arg);
-		free(l);
+		if (l->fn == NULL || SMALL_BYTES == 0)
+			free(l);
+	}
+	while ((b = m->blocks) != NULL) {
+		m->blocks = b->next;
+		if (spare == NULL)
+			spare = b;
+		else
+			free(b);
 	}
 	free(m);
 }
@@ -67,7 +115,8 @@ mem_free(struct mem *m)
 void *
 mem_get(struct mem *m, size_t n)
 {
-	return push(m, n)->object;
+	return n <= SMALL_BYTES && SMALL_BYTES != 0 ? small(m, n) :
+	    push(m, n)->object;
 }
 
 void *
@@ -98,14 +147,16 @@ char *
 mem_printf(struct mem *m, const char *fmt, ...)
 {
 	va_list	 ap;
-	char	*p;
+	char	 small[256], *p;
 	int	 n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(small, sizeof(small), fmt, ap);
 	va_end(ap);
 	if (n < 0)
 		abort();
+	if ((size_t)n < sizeof(small))
+		return mem_dup_n(m, small, (size_t)n);
 	p = mem_get(m, (size_t)n + 1);
 	va_start(ap, fmt);
 	(void)vsnprintf(p, (size_t)n + 1, fmt, ap);
@@ -116,8 +167,15 @@ mem_printf(struct mem *m, const char *fmt, ...)
 void
 mem_defer(struct mem *m, void (*fn)(void *), void *arg)
 {
-	struct link *l = push(m, 0);
+	struct link *l;
 
+	if (SMALL_BYTES == 0) {
+		l = push(m, 0);
+	} else {
+		l = small(m, sizeof(*l));
+		l->next = m->newest;
+		m->newest = l;
+	}
 	l->fn = fn;
 	l->arg = arg;
 }

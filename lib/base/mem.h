@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* mem: everything one request or one recording allocates, freed as one.
- * One malloc per object, so that AddressSanitizer sees each one's bounds.
+ * Under AddressSanitizer each object is one malloc, so that it sees its bounds.
  * Allocation never returns NULL: running out of memory aborts the process
  * and the pool starts another (DESIGN: errors). */
 #ifndef BASE_MEM_H

@@ -11,6 +11,8 @@
 
 #include "base/buf.h"
 
+#include "base/digest.h"
+
 #include "base/banned.h"
 
 /* Bytes of the well-formed character at s, or 0 (Unicode table 3-7). */
@@ -52,9 +54,13 @@ text_is_utf8(const char *s, size_t n)
 	const unsigned char	*u = (const unsigned char *)s;
 	size_t			 k;
 
-	for (size_t i = 0; i < n; i += k)
-		if ((k = char_bytes(u + i, n - i)) == 0)
+	for (size_t i = 0; i < n; i += k) {
+		for (; i < n && u[i] > 0 && u[i] < 0x80; i++)
+			;	/* most of it */
+		k = i == n ? 1 : char_bytes(u + i, n - i);
+		if (k == 0)
 			return false;
+	}
 	return true;
 }
 
@@ -188,10 +194,9 @@ text_matches(const char *s, const char *pattern)
 char *
 text_sha256(struct mem *m, const void *p, size_t n)
 {
-	unsigned char	md[EVP_MAX_MD_SIZE];
-	unsigned int	bytes = 0;
+	const struct digest_piece	 whole = { p, n };
+	unsigned char			 md[DIGEST_SHA256_BYTES];
 
-	if (EVP_Digest(p, n, md, &bytes, EVP_sha256(), NULL) != 1)
-		abort();
-	return text_hex(m, md, bytes);
+	digest_sha256(md, &whole, 1);
+	return text_hex(m, md, sizeof(md));
 }

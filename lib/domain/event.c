@@ -11,9 +11,9 @@
 #include <time.h>
 
 #include <curl/curl.h>
-#include <openssl/evp.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/text.h"
 #include "format/codes.h"
 #include "format/json.h"
@@ -278,44 +278,29 @@ event_read(struct event *ev, struct mem *m, struct err *e)
 	return true;
 }
 
-static int
-by_name_and_value(const void *a, const void *b)
-{
-	const struct form_pair	*x = a, *y = b;
-	int			 c = strcmp(x->name, y->name);
-
-	return c != 0 ? c : strcmp(x->value, y->value);
-}
+#define DEDUPE_BYTES	16
 
 /* The same pairs in any order are the same event; Twilio's retries repeat
  * them, and an alias is no other event than its route. */
 static struct db_value
 dedupe(const struct event *ev, struct mem *m)
 {
-	struct form_pair	*sorted;
-	unsigned char		*md = mem_get(m, EVP_MAX_MD_SIZE);
-	unsigned int		 n = 0;
-	EVP_MD_CTX		*ctx = EVP_MD_CTX_new();
+	const struct form	*f = ev->form;
+	struct digest_piece	*p = mem_array(m, 2 + 2 * f->count, sizeof(*p));
+	unsigned char		*md = mem_get(m, DIGEST_SHA256_BYTES);
 	const char		 part = (char)ev->kind;
+	size_t			 n = 0;
 
-	sorted = mem_array(m, ev->form->count + 1, sizeof(*sorted));
-	if (ev->form->count != 0)
-		memcpy(sorted, ev->form->pairs,
-		    ev->form->count * sizeof(*sorted));
-	qsort(sorted, ev->form->count, sizeof(*sorted), by_name_and_value);
-	if (ctx == NULL || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
-		abort();
-	(void)EVP_DigestUpdate(ctx, ev->route, strlen(ev->route) + 1);
-	(void)EVP_DigestUpdate(ctx, &part, 1);
-	for (size_t i = 0; i < ev->form->count; i++) {
-		(void)EVP_DigestUpdate(ctx, sorted[i].name,
-		    sorted[i].name_bytes + 1);
-		(void)EVP_DigestUpdate(ctx, sorted[i].value,
-		    sorted[i].value_bytes + 1);
+	p[n++] = (struct digest_piece){ ev->route, strlen(ev->route) + 1 };
+	p[n++] = (struct digest_piece){ &part, 1 };
+	for (size_t i = 0; i < f->count; i++) {
+		p[n++] = (struct digest_piece){ f->sorted[i].name,
+		    f->sorted[i].name_bytes + 1 };
+		p[n++] = (struct digest_piece){ f->sorted[i].value,
+		    f->sorted[i].value_bytes + 1 };
 	}
-	(void)EVP_DigestFinal_ex(ctx, md, &n);
-	EVP_MD_CTX_free(ctx);
-	return db_bytes(md, n);
+	digest_sha256(md, p, n);
+	return db_bytes(md, DEDUPE_BYTES);
 }
 
 static struct db_value

@@ -32,20 +32,6 @@ reason_of(int status)
 	return "Error";
 }
 
-/* Headers that decide something must come once: nginx 1.22 passes both of
- * two, and FCGX_GetParam() would silently take the first (FAULTS M17). */
-static bool
-is_single(FCGX_Request *fcgi, const char *name)
-{
-	size_t	 n = strlen(name);
-	unsigned count = 0;
-
-	for (char **p = fcgi->envp; *p != NULL; p++)
-		if (strncmp(*p, name, n) == 0 && (*p)[n] == '=')
-			count++;
-	return count <= 1;
-}
-
 static bool
 has_control(const char *s)
 {
@@ -69,13 +55,29 @@ media_type(struct mem *m, const char *header)
 	return type;
 }
 
+/* False: it is there twice. */
+static bool
+find_param(FCGX_Request *fcgi, const char *name, const char **value)
+{
+	size_t n = strlen(name);
+
+	*value = NULL;
+	for (char **p = fcgi->envp; *p != NULL; p++) {
+		if (**p != *name || strncmp(*p, name, n) != 0 ||
+		    (*p)[n] != '=')
+			continue;
+		if (*value != NULL)
+			return false;
+		*value = *p + n + 1;
+	}
+	return true;
+}
+
 bool
 http_open(struct http_request *q, struct mem *m, FCGX_Request *fcgi,
     struct err *e)
 {
-	static const char *const once[] = { "HTTP_X_TWILIO_SIGNATURE",
-	    "HTTP_AUTHORIZATION", "HTTP_IDEMPOTENCY_KEY", "CONTENT_TYPE",
-	    "CONTENT_LENGTH" };
+	const char	*length = NULL;
 	const struct {
 		const char	 *name, *fallback;
 		const char	**into;
@@ -85,37 +87,37 @@ http_open(struct http_request *q, struct mem *m, FCGX_Request *fcgi,
 		{ "REQUEST_URI", "", &q->uri },
 		{ "REMOTE_ADDR", "-", &q->remote },
 		{ "CONTENT_TYPE", "", &q->type },
+		{ "CONTENT_LENGTH", "", &length },
 		{ "HTTP_X_TWILIO_SIGNATURE", NULL, &q->signature },
 		{ "HTTP_AUTHORIZATION", NULL, &q->authorization },
 		{ "HTTP_IDEMPOTENCY_KEY", NULL, &q->idempotency_key },
 	};
-	const char *value;
-	size_t	    n;
+	size_t	n;
 
 	memset(q, 0, sizeof(*q));
 	q->fcgi = fcgi;
 	q->body = "";
 	for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
-		value = FCGX_GetParam(params[i].name, fcgi->envp);
-		if (value == NULL)
-			value = params[i].fallback;
-		if (value != NULL && has_control(value))
+		/* Twice would be twice what decides something: nginx 1.22
+		 * passes both of two, and FCGX_GetParam() would silently take
+		 * the first (FAULTS M17). */
+		if (!find_param(fcgi, params[i].name, params[i].into))
+			return err_set(e, ERR_INPUT, "%s was sent twice",
+			    params[i].name);
+		if (*params[i].into == NULL)
+			*params[i].into = params[i].fallback;
+		else if (has_control(*params[i].into))
 			return err_set(e, ERR_INPUT,
 			    "%s has a control character", params[i].name);
-		*params[i].into = mem_dup(m, value);
+		*params[i].into = mem_dup(m, *params[i].into);
 	}
-	for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)
-		if (!is_single(fcgi, once[i]))
-			return err_set(e, ERR_INPUT, "%s was sent twice",
-			    once[i]);
 	n = strcspn(q->uri, "?");
 	q->path = mem_dup_n(m, q->uri, n);
 	q->query = q->uri[n] == '?' ? q->uri + n + 1 : "";
 	q->type = media_type(m, q->type);
-	value = FCGX_GetParam("CONTENT_LENGTH", fcgi->envp);
-	if (value == NULL || *value == '\0')
+	if (*length == '\0')
 		q->body_promised = -1;
-	else if (!text_to_long(value, 0, 1L << 40, &q->body_promised))
+	else if (!text_to_long(length, 0, 1L << 40, &q->body_promised))
 		return err_set(e, ERR_INPUT, "Content-Length is not a number");
 	return true;
 }
@@ -162,25 +164,25 @@ http_header(struct http_response *r, const char *name, const char *value)
 		buf_printf(r->headers, "%s: %s\r\n", name, value);
 }
 
-bool
+void
 http_send(const struct http_request *q, const struct http_response *r)
 {
-	FCGX_Stream *out = q->fcgi->out;
+	FCGX_Stream	*out = q->fcgi->out;
+	struct mem	*m = mem_new();
+	struct buf	*head = buf_new(m, 16384);
 
-	(void)FCGX_FPrintF(out, "Status: %d %s\r\n", r->status,
+	buf_printf(head, "Status: %d %s\r\n", r->status,
 	    reason_of(r->status));
 	if (r->type != NULL)
-		(void)FCGX_FPrintF(out, "Content-Type: %s\r\n"
-		    "Content-Length: %ld\r\n", r->type, (long)r->body->len);
-	(void)FCGX_FPrintF(out, "X-Request-Id: %s\r\n"
-	    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
-	    q->id);
-	if (r->headers->len != 0)
-		(void)FCGX_PutStr(r->headers->s, (int)r->headers->len, out);
-	(void)FCGX_PutStr("\r\n", 2, out);
+		buf_printf(head, "Content-Type: %s\r\nContent-Length: "
+		    "%zu\r\n", r->type, r->body->len);
+	buf_printf(head, "X-Request-Id: %s\r\nCache-Control: no-store\r\n"
+	    "X-Content-Type-Options: nosniff\r\n%s\r\n", q->id == NULL ?
+	    "-" : q->id, r->headers->s);
+	(void)FCGX_PutStr(head->s, (int)head->len, out);
 	if (r->type != NULL && r->body->len != 0)
 		(void)FCGX_PutStr(r->body->s, (int)r->body->len, out);
-	return FCGX_FFlush(out) == 0 && FCGX_GetError(out) == 0;
+	mem_free(m);
 }
 
 /* libfcgi lingers on a connection until the other side has closed it, lest

@@ -59,12 +59,11 @@ void		 http_response_init(struct http_response *, struct mem *);
 void		 http_header(struct http_response *, const char *name,
 		     const char *value);
 
-/* False when the other side is gone: by then everything is durable, so the
- * caller only logs it. */
-bool		 http_send(const struct http_request *,
+/* Whether it arrives nobody knows: by then everything is durable. */
+void		 http_send(const struct http_request *,
 		     const struct http_response *);
 
-/* Ends the request and its connection. */
+/* Sends what is not sent yet; ends the request and its connection. */
 void		 http_close(const struct http_request *);
 
 #endif

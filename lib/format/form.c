@@ -2,6 +2,7 @@
 /* form: one pass over the bytes, pairs in the order they came. */
 #include "format/form.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -77,6 +78,25 @@ read_pair(struct form *f, struct mem *m, const char *s, size_t n,
 	return true;
 }
 
+static int
+compare_bytes(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
+{
+	int order = memcmp(a, b, a_bytes < b_bytes ? a_bytes : b_bytes);
+
+	return order != 0 ? order : (a_bytes > b_bytes) - (a_bytes < b_bytes);
+}
+
+int
+form_compare(const void *a, const void *b)
+{
+	const struct form_pair	*p = a, *q = b;
+	int			 order;
+
+	order = compare_bytes(p->name, p->name_bytes, q->name, q->name_bytes);
+	return order != 0 ? order : compare_bytes(p->value, p->value_bytes,
+	    q->value, q->value_bytes);
+}
+
 bool
 form_parse(struct form **out, struct mem *m, const char *s, size_t n,
     struct err *e)
@@ -96,6 +116,10 @@ form_parse(struct form **out, struct mem *m, const char *s, size_t n,
 		if (end > at && !read_pair(f, m, s + at, end - at, e))
 			return false;
 	}
+	f->sorted = mem_array(m, f->count, sizeof(*f->sorted));
+	if (f->count != 0)
+		memcpy(f->sorted, f->pairs, f->count * sizeof(*f->sorted));
+	qsort(f->sorted, f->count, sizeof(*f->sorted), form_compare);
 	*out = f;
 	return true;
 }

@@ -27,7 +27,8 @@ struct form_pair {
 };
 
 struct form {
-	struct form_pair	*pairs;
+	struct form_pair	*pairs;		/* as they came */
+	struct form_pair	*sorted;	/* by the bytes of name, value */
 	size_t			 count;
 };
 
@@ -35,6 +36,9 @@ struct form {
  * an empty form; a pair without '=' has the empty value. */
 MUST_CHECK bool	 form_parse(struct form **, struct mem *, const char *s,
 		     size_t n, struct err *);
+
+/* The order of form.sorted, as qsort() takes it; 0: the same pair. */
+int		 form_compare(const void *, const void *);
 
 const char	*form_get(const struct form *, const char *name); /* first clean
 		     text, or NULL when absent */

@@ -50,6 +50,10 @@ reference(char c, bool attribute)
 	return NULL;
 }
 
+/* What stands for itself wherever it is. */
+#define PLAIN	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" \
+		"0123456789 .,:;/?!#=_-+()@%"
+
 /* At most max_chars of s; the rest is dropped. */
 static void
 add_escaped(struct buf *out, const char *s, size_t max_chars, bool attribute)
@@ -58,6 +62,13 @@ add_escaped(struct buf *out, const char *s, size_t max_chars, bool attribute)
 	size_t		 k;
 
 	for (; *s != '\0' && max_chars > 0; s += k) {
+		k = strspn(s, PLAIN);		/* most of it */
+		k = k < max_chars ? k : max_chars;
+		if (k != 0) {
+			buf_add(out, s, k);
+			max_chars -= k;
+			continue;
+		}
 		k = xml_char(s);
 		if (k == 0) {
 			k = 1;

@@ -4,6 +4,7 @@
  * must not pass. */
 #include "format/sign.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -208,6 +209,15 @@ static const struct vector {
 };
 
 /* Pairs as form_parse() would leave them; NULL when there are none. */
+/* As form_parse() leaves it. */
+static void
+sort(struct mem *m, struct form *f)
+{
+	f->sorted = mem_array(m, f->count, sizeof(*f->sorted));
+	memcpy(f->sorted, f->pairs, f->count * sizeof(*f->sorted));
+	qsort(f->sorted, f->count, sizeof(*f->sorted), form_compare);
+}
+
 static struct form *
 form_of(struct mem *m, const char *const *list)
 {
@@ -224,6 +234,7 @@ form_of(struct mem *m, const char *const *list)
 		f->pairs[i].value = f->pairs[i].text = list[2 * i + 1];
 		f->pairs[i].value_bytes = strlen(list[2 * i + 1]);
 	}
+	sort(m, f);
 	return f;
 }
 
@@ -334,6 +345,7 @@ test_tokens(struct mem *m)
 	    "an empty token signs nothing");
 	tap_ok(sign_check(GOOD, NULL, U, f, NULL, 0) == SIGN_BAD, "no token");
 	f->pairs[2].value = "1235";
+	sort(m, f);
 	tap_ok(sign_check(GOOD, TOKEN, U, f, NULL, 0) == SIGN_BAD,
 	    "another value");
 }

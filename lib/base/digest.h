@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: ISC */
+/* digest: SHA-256, and HMAC with SHA-1, over bytes in several pieces. The
+ * algorithms are looked up once: OpenSSL's look-up by name costs more than
+ * what there is to hash of a webhook. Out of memory aborts. */
+#ifndef BASE_DIGEST_H
+#define BASE_DIGEST_H
+
+#include <stddef.h>
+
+#define DIGEST_SHA256_BYTES	32
+#define DIGEST_SHA1_BYTES	20
+
+struct digest_piece {
+	const void	*p;
+	size_t		 n;
+};
+
+void	 digest_sha256(unsigned char[DIGEST_SHA256_BYTES],
+	    const struct digest_piece *, size_t count);
+void	 digest_hmac_sha1(unsigned char[DIGEST_SHA1_BYTES], const void *key,
+	    size_t key_bytes, const struct digest_piece *, size_t count);
+
+#endif
