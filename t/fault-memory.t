@@ -87,15 +87,15 @@ sub sampled ($step, %o) {
 
 subtest 'a webhook whose worker runs out of memory' => sub {
 	walk('a text', '/api/twilio/sms', \&picture);
-	walk('the first text', '/api/twilio/sms', \&picture, sampled(4,
+	walk('the first text', '/api/twilio/sms', \&picture, sampled(2,
 		first => 1, each => 1, but => 'libcrypto.so.3'));
-	walk('a text after a break', '/api/twilio/sms', \&picture, sampled(4,
+	walk('a text after a break', '/api/twilio/sms', \&picture, sampled(2,
 		each => 1, before => sub { $in->disconnect }));
 	crash_database($t);
 	walk('a callback without a database', '/api/twilio/status',
-		\&callback, sampled(4));
+		\&callback, sampled(2));
 	start_database($t);
-	$in->verdict('memory, webhook', long() ? 700 : 250);
+	$in->verdict('memory, webhook', long() ? 250 : 150);
 	$in->nothing_lost('memory, webhook');
 };
 
