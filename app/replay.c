@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* replay: the spool holds what a worker wrote while the database was away; the
  * fallback directory holds what nginx wrote while no worker answered, one
- * request a file: URI, signature, body, a newline. Nobody has checked those
- * signatures yet. */
+ * request a file. Nobody has checked those signatures yet. */
 #include "replay.h"
 
 #include <stdio.h>
@@ -13,10 +12,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "domain/account.h"
 #include "edge/http.h"
 #include "edge/spool.h"
+#include "format/kept.h"
 
 #include "base/banned.h"
 
@@ -65,19 +64,17 @@ take_in_kept(struct replay *r, struct mem *m, const char *bytes, size_t n,
 {
 	struct event	 ev = { .source = "fallback", .received_at = came_at };
 	struct form	*form;
-	char		*p = mem_dup_n(m, bytes, n), *end = p + n, *uri;
-	const char	*signature;
+	struct kept	 k;
 
-	if ((uri = text_take_line(&p, end)) == NULL ||
-	    (signature = text_take_line(&p, end)) == NULL || end == p ||
-	    end[-1] != '\n')
-		return err_set(e, ERR_INPUT, "the file is cut short");
-	ev.uri = uri;
-	ev.route = event_route(mem_dup_n(m, uri, strcspn(uri, "?")));
-	ev.body = p;
-	ev.body_bytes = (size_t)(end - p) - 1;
+	if (!kept_parse(&k, m, bytes, n, e))
+		return false;
+	ev.uri = k.uri;
+	ev.route = event_route(mem_dup_n(m, k.uri, strcspn(k.uri, "?")));
+	ev.body = k.body;
+	ev.body_bytes = k.body_bytes;
 	if (!form_parse(&form, m, ev.body, ev.body_bytes, e) ||
-	    !account_check(r->cfg, m, uri, form, signature, &ev.verified, e))
+	    !account_check(r->cfg, m, k.uri, form, k.signature, &ev.verified,
+	    e))
 		return false;
 	ev.form = form;
 	return take_in(r, m, &ev, e);
