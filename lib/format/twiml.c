@@ -117,6 +117,16 @@ verb_text(struct twiml *t, const char *name, const char *text,
 	buf_printf(t->out, "</%s>", name);
 }
 
+/* None, or none that a document can hold: Twilio fails on an empty verb. */
+static bool
+is_empty(const char *text)
+{
+	for (; text != NULL && *text != '\0'; text++)
+		if (xml_char(text) != 0)
+			return false;
+	return true;
+}
+
 void
 twiml_open(struct twiml *t, struct buf *out)
 {
@@ -132,7 +142,7 @@ twiml_say(struct twiml *t, const struct twiml_voice *voice, const char *text)
 	const char	*name = voice == NULL ? NULL : voice->name;
 	bool		 polly = name != NULL && text_starts(name, "Polly.");
 
-	if (text == NULL || text[0] == '\0')
+	if (is_empty(text))
 		return;
 	verb(t, "Say");
 	attribute(t, "voice", name);
@@ -143,7 +153,7 @@ twiml_say(struct twiml *t, const struct twiml_voice *voice, const char *text)
 void
 twiml_message(struct twiml *t, const char *text)
 {
-	if (text == NULL || text[0] == '\0')
+	if (is_empty(text))
 		return;
 	verb(t, "Message");
 	verb_text(t, "Message", text, TWIML_MESSAGE_MAX);

@@ -46,7 +46,8 @@ struct twiml_record {
  * buffer takes the apology. A document without a verb is "<Response/>". */
 void	 twiml_open(struct twiml *, struct buf *);
 
-/* Text that is NULL or empty writes no verb: Twilio would fail on one. */
+/* Text that is NULL, or of which nothing is left, writes no verb: Twilio would
+ * fail on an empty one. */
 void	 twiml_say(struct twiml *, const struct twiml_voice *,
 	    const char *text);
 void	 twiml_message(struct twiml *, const char *text);

@@ -69,6 +69,8 @@ test_absent(struct buf *b)
 	twiml_say(&t, &joanna, NULL);
 	twiml_message(&t, "");
 	twiml_message(&t, NULL);
+	twiml_say(&t, &joanna, "\x01\xff\xef\xbf\xbe");
+	twiml_message(&t, "\x01\xe2\x82");
 	tap_ok(twiml_close(&t, &e), "no text closes");
 	tap_is(b->s, XML "<Response/>", "no text, no verb");
 
