@@ -309,29 +309,34 @@ redirect(struct flight *t, const char *to)
 {
 	if (!t->q.follow || to == NULL || t->redirects++ >= MAX_REDIRECTS)
 		return false;
-	t->public_only = !cfg_is_loopback(t->q.url);
+	t->public_only = t->public_only || !cfg_is_loopback(t->q.url);
 	t->q.url = mem_dup(t->m, to);
 	t->q.user = t->q.password = t->q.bearer = NULL;
 	buf_reset(t->a.body);
 	return true;
 }
 
+/* Seconds, or a date: what is over is now. */
+static long
+seconds_until(const char *value, time_t now)
+{
+	long	v;
+	time_t	when;
+
+	if (text_to_long(value, -1, 1L << 40, &v))
+		return v < 0 ? 0 : v;
+	if ((when = curl_getdate(value, NULL)) == (time_t)-1)
+		return -1;
+	return when < now ? 0 : (long)(when - now);
+}
+
 static long
 retry_after(struct flight *t)
 {
 	struct curl_header	*h;
-	long			 v;
-	time_t			 when;
 
-	if (curl_easy_header(t->easy, "Retry-After", 0, CURLH_HEADER, -1,
-	    &h) != CURLHE_OK)
-		return -1;
-	if (text_to_long(h->value, -1, 1L << 40, &v))
-		return v < 0 ? 0 : v;
-	if ((when = curl_getdate(h->value, NULL)) == (time_t)-1)
-		return -1;
-	v = (long)(when - time(NULL));
-	return v < 0 ? 0 : v;
+	return curl_easy_header(t->easy, "Retry-After", 0, CURLH_HEADER, -1,
+	    &h) != CURLHE_OK ? -1 : seconds_until(h->value, time(NULL));
 }
 
 static void

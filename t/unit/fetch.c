@@ -71,9 +71,64 @@ may_connect(const char *text, bool public_only)
 	return true;
 }
 
+/* Where a chain of redirections stands, and what it may do there. */
+static void
+test_redirects(struct mem *m)
+{
+	static const char *const away[] = { "https://a.example/",
+	    "http://127.0.0.1/", "https://b.example/" };
+	struct flight t = {
+		.m = m,
+		.q = { .url = "http://127.0.0.1:8090/v1", .user = "u",
+		    .password = "p", .bearer = "b", .follow = true },
+		.a = { .body = buf_new(m, 64) },
+	};
+
+	tap_ok(redirect(&t, away[0]) && !t.public_only,
+	    "this machine may name a neighbour");
+	tap_ok(t.q.user == NULL && t.q.password == NULL && t.q.bearer == NULL,
+	    "no credentials go along");
+	tap_ok(redirect(&t, away[1]) && t.public_only,
+	    "somebody else's redirection may not");
+	tap_ok(redirect(&t, away[2]) && t.public_only,
+	    "nor what follows, though it claims to come from here");
+	tap_ok(!redirect(&t, away[0]), "three are enough");
+	t.redirects = 0;
+	tap_ok(!redirect(&t, NULL), "a redirection to nowhere is none");
+	t.q.follow = false;
+	tap_ok(!redirect(&t, away[0]), "none is followed unless asked");
+}
+
+static const struct {
+	const char	*value;
+	long		 wait;
+} waits[] = {
+	{ "0", 0 }, { "120", 120 }, { "-1", 0 }, { "soon", -1 }, { "", -1 },
+	{ "99999999999", 99999999999 }, { "1.5", -1 },
+	{ "Tue, 01 Sep 2026 10:00:00 GMT", 60 },
+	{ "Tuesday, 01-Sep-26 10:00:00 GMT", 60 },
+	{ "Tue Sep  1 10:00:00 2026", 60 },
+	{ "Tue, 01 Sep 2026 09:00:00 GMT", 0 },
+	{ "Thu, 01 Jan 1970 00:00:00 GMT", 0 },
+};
+
+static void
+test_waits(void)
+{
+	const time_t now = 1788256740;	/* 2026-09-01 09:59:00 UTC */
+
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+		long got = seconds_until(waits[i].value, now);
+
+		tap_ok(got == waits[i].wait, "Retry-After: %s: %ld",
+		    waits[i].value, got);
+	}
+}
+
 int
 main(void)
 {
+	struct mem *m = mem_new();
 	int	probe = socket(AF_INET6, SOCK_STREAM, 0);
 	bool	no_v6 = probe < 0;
 
@@ -90,5 +145,8 @@ main(void)
 	}
 	tap_ok(may_connect("127.0.0.1", false),
 	    "a server that is configured on this machine is reached");
+	test_redirects(m);
+	test_waits();
+	mem_free(m);
 	return tap_done();
 }
