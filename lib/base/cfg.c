@@ -79,7 +79,7 @@ url_split(const char *url, char *host, size_t host_room, bool *https,
 	if (u == NULL)
 		abort();
 	/* libcurl would take "https:/host" as well. */
-	if (strstr(url, "://") == NULL ||
+	if (!text_starts(url + strcspn(url, ":"), "://") ||
 	    curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK)
 		goto out;
 	*base = true;

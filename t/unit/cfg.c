@@ -36,9 +36,57 @@ test_loopback(void)
 		    "somewhere else");
 }
 
+static const struct {
+	const char	*name;
+	const char	*s;
+	size_t		 n;
+	const char	*problem;	/* NULL: none */
+} files[] = {
+	{ "a value", BYTES("LLM_MODEL=m\n"), NULL },
+	{ "no slash behind the scheme but at the end",
+	    BYTES("LLM_BASE_URL=http:/127.0.0.1/a:///\n"), "LLM_BASE_URL: not "
+	    "an http(s) URL without user, query or fragment\n" },
+	{ "no slash behind the scheme but in the path",
+	    BYTES("LLM_BASE_URL=http:/127.0.0.1/a://b\n"), "LLM_BASE_URL: not "
+	    "an http(s) URL without user, query or fragment\n" },
+};
+
+/* Of a program that needs no setting. */
+static void
+test_files(struct mem *m)
+{
+	char		 path[] = "/tmp/ringback-cfg-XXXXXX";
+	const char	*wanted;
+	struct buf	*problems;
+	struct cfg	*c;
+	int		 fd;
+	bool		 ok;
+
+	(void)unsetenv("LLM_BASE_URL");
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		(void)snprintf(path, sizeof(path), "/tmp/ringback-cfg-XXXXXX");
+		if ((fd = mkstemp(path)) < 0 || write(fd, files[i].s,
+		    files[i].n) != (ssize_t)files[i].n)
+			abort();
+		(void)close(fd);
+		problems = buf_new(m, 65536);
+		ok = cfg_load(&c, m, path, CFG_ADMIN, problems);
+		(void)unlink(path);
+		wanted = files[i].problem == NULL ? "" : files[i].problem;
+		tap_ok(ok == (files[i].problem == NULL), "%s: %s",
+		    files[i].name, ok ? "taken" : "refused");
+		tap_is(problems->s, wanted, "%s: what is said about it",
+		    files[i].name);
+	}
+}
+
 int
 main(void)
 {
+	struct mem *m = mem_new();
+
 	test_loopback();
+	test_files(m);
+	mem_free(m);
 	return tap_done();
 }
