@@ -249,6 +249,7 @@ read_file(struct mem *m, const char *file, const char *values[ROWS],
 	struct stat		 st;
 	char			*line = NULL, *name, *value;
 	size_t			 room = 0;
+	ssize_t			 n;
 	unsigned		 number = 0;
 	FILE			*fp = fopen(file, "re");
 
@@ -259,9 +260,10 @@ read_file(struct mem *m, const char *file, const char *values[ROWS],
 	if (fstat(fileno(fp), &st) == 0 && (st.st_mode & 0007) != 0)
 		buf_printf(problems, "%s: others can read it; chmod 0600\n",
 		    file);
-	while (getline(&line, &room, fp) > 0) {
+	while ((n = getline(&line, &room, fp)) > 0) {
 		number++;
-		if (!line_split(line, &name, &value)) {
+		if (strlen(line) != (size_t)n ||
+		    !line_split(line, &name, &value)) {
 			buf_printf(problems, "%s line %u: not NAME=value\n",
 			    file, number);
 		} else if (name != NULL) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "tap.h"
 
 #define BYTES(s)	s, sizeof(s) - 1
@@ -43,6 +44,8 @@ static const struct {
 	const char	*problem;	/* NULL: none */
 } files[] = {
 	{ "a value", BYTES("LLM_MODEL=m\n"), NULL },
+	{ "a value that a NUL would cut", BYTES("#\nLLM_MODEL=m\0n\n"),
+	    "FILE line 2: not NAME=value\n" },
 	{ "no slash behind the scheme but at the end",
 	    BYTES("LLM_BASE_URL=http:/127.0.0.1/a:///\n"), "LLM_BASE_URL: not "
 	    "an http(s) URL without user, query or fragment\n" },
@@ -73,6 +76,8 @@ test_files(struct mem *m)
 		ok = cfg_load(&c, m, path, CFG_ADMIN, problems);
 		(void)unlink(path);
 		wanted = files[i].problem == NULL ? "" : files[i].problem;
+		if (text_starts(wanted, "FILE"))
+			wanted = mem_printf(m, "%s%s", path, wanted + 4);
 		tap_ok(ok == (files[i].problem == NULL), "%s: %s",
 		    files[i].name, ok ? "taken" : "refused");
 		tap_is(problems->s, wanted, "%s: what is said about it",
