@@ -91,22 +91,25 @@ find_programs() {
 	    die "there is no ringback-worker in $bindir"
 }
 
-# build_tree DIR [CONFIGURE-FLAGS...]: does nothing when nothing changed.
+# build_tree DIR [CONFIGURE-FLAGS...]: does nothing when nothing changed. Makes
+# the goals in build_goals, or everything.
 build_tree() {
-	local build=$1
+	local build=$1 goals
 	shift
+	read -ra goals <<<"${build_goals-all}"
 	mkdir -p "$build"
 	(
 		flock 7
 		cd "$build"
-		if ! configured "$@" || ! make -q all >/dev/null 2>&1; then
+		if ! configured "$@" || ! make -q "${goals[@]}" >/dev/null 2>&1
+		then
 			say "building in $build"
 		fi
 		if ! configured "$@"; then
 			(cd "$top" && autoreconf -fi) &&
 			    "$top/configure" "$@" &&
 			    printf '%s\n' "$*" >.configured
-		fi >build.log 2>&1 && make -j2 >>build.log 2>&1
+		fi >build.log 2>&1 && make -j2 "${goals[@]}" >>build.log 2>&1
 	) 7>"$top/.build/.lock" || {
 		tail -n 25 "$build/build.log" >&2
 		die "the build failed; all of it is in $build/build.log"

@@ -1,29 +1,40 @@
 /* SPDX-License-Identifier: ISC */
 /* Fuzzer of form_parse(): limits hold, names and texts are what the header
- * says.  clang -fsanitize=fuzzer,address,undefined, then e.g.
- *	fuzz-form -max_total_time=60 -max_len=70000 CORPUS */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+ * says, and what was decoded, encoded again, is the same form. */
+#include "fuzz.h"
 
 #include "base/text.h"
 #include "format/form.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+static void
+encode(struct buf *b, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_printf(b, i % 2 == 0 ? "%%%02x" : "%%%02X",
+		    (unsigned)(unsigned char)s[i]);
+}
 
 static void
-must(bool held)
+check_pair(const struct form *f, const struct form_pair *p)
 {
-	if (!held)
-		abort();
+	must(p->name_bytes <= FORM_MAX_NAME_BYTES);
+	must(p->value_bytes <= FORM_MAX_VALUE_BYTES);
+	must(p->name[p->name_bytes] == '\0');
+	must(p->value[p->value_bytes] == '\0');
+	must(text_is_utf8(p->text, strlen(p->text)));
+	if (text_is_utf8(p->value, p->value_bytes))
+		must(strcmp(p->text, p->value) == 0);
+	if (strlen(p->name) == p->name_bytes)
+		must(form_get(f, p->name) != NULL);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	struct mem		*m = mem_new();
-	struct form		*f;
-	struct form_pair	*p;
+	struct buf		*again = buf_new(m, SIZE_MAX / 4);
+	struct form		*f, *g;
+	struct form_pair	*p, *q;
 	struct err		 e;
 
 	err_clear(&e);
@@ -35,13 +46,21 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	must(f->count <= FORM_MAX_PAIRS);
 	for (size_t i = 0; i < f->count; i++) {
 		p = &f->pairs[i];
-		must(p->name_bytes <= FORM_MAX_NAME_BYTES);
-		must(p->value_bytes <= FORM_MAX_VALUE_BYTES);
-		must(p->name[p->name_bytes] == '\0');
-		must(p->value[p->value_bytes] == '\0');
-		must(text_is_utf8(p->text, strlen(p->text)));
-		if (strlen(p->name) == p->name_bytes)
-			must(form_get(f, p->name) != NULL);
+		check_pair(f, p);
+		encode(again, p->name, p->name_bytes);
+		buf_chr(again, '=');
+		encode(again, p->value, p->value_bytes);
+		buf_chr(again, '&');
+	}
+	must(form_parse(&g, m, again->s, again->len, &e));
+	must(g->count == f->count);
+	for (size_t i = 0; i < f->count; i++) {
+		p = &f->pairs[i];
+		q = &g->pairs[i];
+		must(p->name_bytes == q->name_bytes &&
+		    memcmp(p->name, q->name, p->name_bytes) == 0);
+		must(p->value_bytes == q->value_bytes &&
+		    memcmp(p->value, q->value, p->value_bytes) == 0);
 	}
 	mem_free(m);
 	return 0;

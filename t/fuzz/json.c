@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: ISC */
 /* Fuzzer of json_parse(): what passes the door cJSON takes (or json_parse()
- * aborts), prints, and takes again as the same.
- *	fuzz-json -max_total_time=60 CORPUS */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+ * aborts), is as small and as flat as promised, prints, and reads again as
+ * the same. */
+#include "fuzz.h"
 
 #include "base/text.h"
 #include "format/json.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
-
 static void
-must(bool held)
+check_shape(const cJSON *j, int depth, int max_members)
 {
-	if (!held)
-		abort();
+	const cJSON *item;
+
+	must(depth <= JSON_MAX_DEPTH || cJSON_GetArraySize(j) == 0);
+	must(cJSON_GetArraySize(j) <= max_members);
+	if (cJSON_IsString(j))
+		must(text_is_utf8(j->valuestring, strlen(j->valuestring)));
+	cJSON_ArrayForEach(item, j) {
+		if (cJSON_IsObject(j))
+			must(text_is_utf8(item->string,
+			    strlen(item->string)) &&
+			    json_get(j, item->string) == item);
+		check_shape(item, depth + 1, max_members);
+	}
 }
 
 int
@@ -32,9 +39,12 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	trusted = json_parse_trusted(&j, m, s, n, &e);
 	if (!trusted)
 		must(e.kind == ERR_INPUT && strncmp(e.text, "JSON: ", 6) == 0);
-	if (json_parse(&again, m, s, n, &e))
+	if (json_parse(&again, m, s, n, &e)) {
 		must(trusted);
+		check_shape(again, 0, JSON_MAX_MEMBERS);
+	}
 	if (trusted) {
+		check_shape(j, 0, INT32_MAX);
 		text = json_print(m, j);
 		must(text_is_utf8(text, strlen(text)));
 		must(json_parse_trusted(&again, m, text, strlen(text), &e));
