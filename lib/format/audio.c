@@ -200,12 +200,13 @@ struct quiet {
 	uint64_t	 samples;
 };
 
+/* Two at least: that is what an mp3 of 8 kHz has. */
 static size_t
 quiet_near(const struct source *src, const struct stretch *s)
 {
 	size_t n = (size_t)src->sample_hz / NEAR_PER_S / s->samples;
 
-	return n < 2 ? 2 : n > NEAR_MAX ? NEAR_MAX : n;
+	return n > NEAR_MAX ? NEAR_MAX : n;
 }
 
 /* An mp3 frame may borrow bytes from those before it. A part that begins

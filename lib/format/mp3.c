@@ -390,6 +390,7 @@ frame_measure(struct mp3 *m, const struct header *h, const unsigned char *f,
 	double		 p[2];
 
 	head += side_bytes(h);
+	/* Never: of the smallest frame's 24 bytes 23 are these. */
 	if (head > h->bytes)
 		return;
 	memcpy(m->pool + m->pool_bytes, f + head, h->bytes - head);

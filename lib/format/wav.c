@@ -99,7 +99,7 @@ wav_open(struct wav *w, const void *bytes, size_t n)
 			return false;
 		p += len;
 		/* Chunks are padded to even; some writers forget it. */
-		if (len % 2 == 1 && n > p && s[p] == 0)
+		if (len % 2 == 1 && s[p] == 0)
 			p++;
 	}
 	return false;

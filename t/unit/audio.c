@@ -330,7 +330,6 @@ test_not_audio(void)
 		"</TwilioResponse>",
 		"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>",
 		"{\"code\": 20404, \"message\": \"not found\"}",
-		"RIFF\4\0\0\0AVI LIST", "ID3\4\0\0\x7f\x7f\x7f\x7f",
 	};
 	uint64_t	x = 88172645463325252ULL;
 	int		taken = 0;

@@ -176,6 +176,8 @@ static const struct vector {
 	{ "a line end behind it", U, GOOD "\n", SIGN_BAD, NULL, { CALL } },
 	{ "no padding", U, "RSOYDt4T1cUTdK1PDd93/VVr8B8", SIGN_BAD, NULL,
 	    { CALL } },
+	{ "no padding but a dash", U, "RSOYDt4T1cUTdK1PDd93/VVr8B8-", SIGN_BAD,
+	    NULL, { CALL } },
 	{ "spare bits set", U, "RSOYDt4T1cUTdK1PDd93/VVr8B9=", SIGN_BAD, NULL,
 	    { CALL } },
 	{ "URL-safe digits", U, "RSOYDt4T1cUTdK1PDd93_VVr8B8=", SIGN_BAD, NULL,
