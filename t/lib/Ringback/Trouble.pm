@@ -14,7 +14,7 @@ use Ringback::Pass;
 use Ringback::Test;
 
 our @EXPORT_OK = qw(crash_database stop_database start_database
-	freeze_database thaw_database workers pool kill_pool post_many
+	freeze_database thaw_database children workers pool kill_pool post_many
 	no_strace traced catch_up);
 
 # As after a power cut.

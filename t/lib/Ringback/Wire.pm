@@ -17,13 +17,21 @@ use List::Util qw(pairkeys);
 my $PATIENCE = 30;	# seconds until a test that hangs is ended instead
 
 # host, port; ca: file to trust instead of the system's; sni: name to ask for
-# (default: host, unless it is an address).
+# (default: host, unless it is an address); tls: what tls() gave, for one that
+# connects often.
 sub new ($class, %o) { return bless {%o}, $class }
 
 # To the server of a Ringback::Test.
 sub to ($class, $t, %o) {
 	return $class->new(host => '127.0.0.1', port => $t->{port},
 		ca => $t->dir . '/tls/cert.pem', %o);
+}
+
+# Reads the certificate once, and takes up sessions again.
+sub tls ($class, $t) {
+	return IO::Socket::SSL::SSL_Context->new(SSL_client => 1,
+		SSL_ca_file => $t->dir . '/tls/cert.pem',
+		SSL_session_cache_size => 1);
 }
 
 sub connection ($self) {
@@ -33,6 +41,7 @@ sub connection ($self) {
 		Timeout  => $PATIENCE, SSL_verifycn_scheme => 'http',
 		SSL_verifycn_name => $self->{host},
 		SSL_verify_mode => SSL_VERIFY_PEER,
+		$self->{tls} ? (SSL_reuse_ctx => $self->{tls}) :
 		$self->{ca} ? (SSL_ca_file => $self->{ca}) : (),
 		defined $self->{sni} ? (SSL_hostname => $self->{sni}) : (),
 	) // die "TLS to $self->{host}:$self->{port}: $SSL_ERROR\n";
@@ -86,6 +95,12 @@ sub exchange ($self, $bytes) {
 sub send ($self, $bytes) {
 	local $SIG{PIPE} = 'IGNORE';
 	$self->connection->print($bytes);
+	return $self;
+}
+
+# Nothing more will be sent; an answer may still come.
+sub end ($self) {
+	shutdown $self->connection, 1;
 	return $self;
 }
 
