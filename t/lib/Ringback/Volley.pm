@@ -12,8 +12,8 @@
 # Ringback::Load these clients try again where a kept connection turns out to
 # be closed, so what they send may arrive twice.
 #
-# stored() and servers() are for before and after: nothing is kept, nobody has
-# died.
+# stored(), rows() and servers() are for before and after: nothing is kept,
+# nothing has changed, nobody has died.
 package Ringback::Volley;
 use v5.36;
 
@@ -27,7 +27,7 @@ use Ringback::Test;
 use Ringback::Trouble qw(children pool workers);
 use Ringback::Wire;
 
-our @EXPORT_OK = qw(volley signed_post stored servers);
+our @EXPORT_OK = qw(volley signed_post stored rows servers);
 
 my $CLIENTS = 4;
 
@@ -83,6 +83,17 @@ sub stored ($t) {
 		api_requests api_calls opt_outs send_counters numbers)),
 		map { my @files = glob $t->dir . "/$_"; "$_ " . @files }
 		qw(spool/new/* spool/bad/* fallback/*);
+}
+
+# Every row of these tables (or of all), a line each, in an order that is
+# always the same. A sequence may move on without a row.
+sub rows ($t, @tables) {
+	my %env = $t->env;
+	my ($status, $out, $err) = Ringback::Test::run_command(
+		'/usr/lib/postgresql/15/bin/pg_dump', '--data-only', '--inserts',
+		'-d', $env{DATABASE_URL}, map { (-t => $_) } @tables);
+	die "pg_dump: $err" if $status != 0;
+	return join '', sort grep { /^INSERT/ } split /^/, $out;
 }
 
 # Who serves: both pools, their workers, nginx and its workers.
