@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: ISC
 # A thousand calls and some hundred texts whose callbacks come shuffled, three
 # times each, late, by another address, and for a while to a database that is
-# down: the tables end up as a model says that knows nothing of the product.
+# down; among the texts STOP and START. The tables end up as a model says that
+# knows nothing of the product.
 use v5.36;
 use Test::More;
 use FindBin;
@@ -19,6 +20,7 @@ use Time::HiRes qw(time);
 my $COPIES  = 3;
 my $CALLS   = long() ? 10_000 : 1_000;
 my $TEXTS   = $CALLS / 5;
+my $WAVERING = $CALLS / 10;
 my $CLIENTS = 4;
 
 seed();
@@ -117,11 +119,38 @@ sub received_text () {
 	return [ '/api/twilio/sms', \%text ];
 }
 
+# Somebody who stops us and lets us go on, by words of theirs and by texts of
+# ours that are refused, in any order. What they say to our number they need
+# not have said to the Messaging Service.
+sub wavering () {
+	state $count = 0;
+	my $them = sprintf '+1500556%04d', $count++;
+	my %refused = (From => $us, To => $them, MessageStatus => 'failed',
+		ErrorCode => 21610, AccountSid => $Ringback::Test::ACCOUNT);
+	return map {
+		my $sid = sid('SM');
+		my %via = any(0, 0, 1) ? (MessagingServiceSid => 'MG'
+			. 'c' x 32) : ();
+		$_ eq 'refused' ? [ '/api/twilio/status', { %refused, %via,
+			MessageSid => $sid, SmsSid => $sid } ]
+		: [ '/api/twilio/sms', { $t->text(From => $them, %via,
+			ref $_ ? @$_ : (Body => $_)) } ]
+	} map { any('STOP', ' stop', 'Unsubscribe', 'OPTOUT', 'START',
+		"unstop\n", 'Yes', 'START', 'refused', 'Stop it', 'HELP',
+		[ Body => 'ARRET', OptOutType => 'STOP' ],
+		[ Body => 'REPRENDRE', OptOutType => 'START' ])
+	} 0 .. 1 + int rand 3;
+}
+
 # --- as Twilio sends them --------------------------------------------------
 
-# By a few clients; what was not answered as it must be.
+# By a few clients; what was not answered as it must be. The model is told when
+# texts were sent and answered: they came in between.
 sub deliver (@posts) {
 	my $log = Ringback::Load->run($t, \@posts, clients => $CLIENTS);
+	$model->tell(@{ $posts[$_] }, $log->[$_]{at}, $log->[$_]{at}
+		+ $log->[$_]{ms} / 1000) for grep {
+		$posts[$_][1]{MessageSid} } 0 .. $#posts;
 	return map { $log->[$_]{good} ? () :
 		"$posts[$_][0]: $log->[$_]{status}" } 0 .. $#posts;
 }
@@ -189,22 +218,45 @@ sub differences ($what, $seen, $expected) {
 	return $count;
 }
 
+# Who may be texted by whom, here and in the model, where it can be known.
+sub decided () {
+	my $seen = table(q{(select sender || ' ' || recipient as pair, case when
+		opted_out_at > coalesce(opted_in_at, '-infinity') then 'out'
+		else 'in' end as consent from opt_outs) o}, 'pair',
+		[ 'consent' ]);
+	my $expected = $model->consent;
+	my @open = grep { !$expected->{$_}{consent} } keys %$expected;
+	delete @$_{@open} for $seen, $expected;
+	cmp_ok scalar @open, '<', keys(%$expected) / 10,
+		@open . ' had a STOP and a START at once';
+	$expected->{$_}{pair} = $_ for keys %$expected;
+	return $seen, $expected;
+}
+
 # --- the test --------------------------------------------------------------
 
 my @events = map { $_ % 2 ? voicemail() : outbound() } 1 .. $CALLS;
 is scalar @events, 7 * $CALLS, 'seven events each';
 push @events, map { ($_ % 4 ? sent_text() : received_text()) } 1 .. $TEXTS;
-$model->tell(@$_) for @events;
 # Some are so late that everything else is over, all of their copies.
 my (@early, @late);
 push @{ rand() < 0.03 ? \@late : \@early }, ($_) x $COPIES for @events;
 @early = shuffle @early;
 @late = shuffle @late;
-my $posts = @early + @late;
+my @in_spool = splice @early, 0, @early / 20;
+my @before = splice @early, 0, @early / 4;
+my @meanwhile = splice @early, 0, @early / 20;
+# Copies of a word about consent follow each other: which of them is the time
+# at which it came, nobody says.
+for my $word (map { wavering() } 1 .. $WAVERING) {
+	my $part = any(\@before, \@in_spool, \@meanwhile, \@early, \@late);
+	splice @$part, rand(@$part + 1), 0, ($word) x $COPIES;
+	push @events, $word;
+}
+$model->tell(@$_) for @events;
+my $posts = @before + @in_spool + @meanwhile + @early + @late;
 
 subtest 'everything arrives, as on a bad day' => sub {
-	my @in_spool = splice @early, 0, @early / 20;
-	my @before = splice @early, 0, @early / 4;
 	my $start = time;
 	is_deeply [ deliver(@before) ], [], 'some, out of order';
 	crash_database($t);
@@ -212,9 +264,10 @@ subtest 'everything arrives, as on a bad day' => sub {
 	start_database($t);
 	my $spooled = () = glob $t->dir . '/spool/new/*';
 	is $spooled, @in_spool, 'which are in the spool';
+	is_deeply [ deliver(@meanwhile) ], [], 'some before it is replayed';
 	# No recording is to be worked on.
 	my $pass = Ringback::Pass->start($t, {}, '--limit', 0);
-	is_deeply [ deliver(@early) ], [], 'the others while it is replayed';
+	is_deeply [ deliver(@early) ], [], 'the others while it is';
 	my ($status, $out) = $pass->end;
 	is $status, 0, 'the pass ends well';
 	my ($replayed) = $out =~ / (\d+) events replayed/;
@@ -222,11 +275,11 @@ subtest 'everything arrives, as on a bad day' => sub {
 	is_deeply [ deliver(@late) ], [], 'and what was very late';
 	figure('shuffled webhooks taken in', sprintf('%.0f', $posts /
 		(time - $start)), '>=', 500, unit => 'a second', timing => 1);
-	is_deeply [ deliver_otherwise((shuffle @events)[0 .. 299]) ], [],
-		'some come once more, not quite the same';
 	# A worker may have waited a moment longer for the database.
 	is +(Ringback::Pass->run($t, {}, '--limit', 0))[0], 0,
 		'the next pass ends well';
+	is_deeply [ deliver_otherwise((shuffle @events)[0 .. 299]) ], [],
+		'some come once more, not quite the same';
 };
 
 subtest 'and it is as if it had come in order' => sub {
@@ -243,6 +296,7 @@ subtest 'and it is as if it had come in order' => sub {
 			keys %$rows;
 		$different += differences($table, $seen, \%want);
 	}
+	$different += differences('opt_outs', decided());
 	figure("rows that differ from the model after $posts posts",
 		$different, '==', 0);
 };

@@ -9,10 +9,15 @@
 #	$m->tell('/api/twilio/status', \%form);
 #	my $rows = $m->calls;		# also recordings, texts: SID => columns
 #	my $events = $m->events;	# SID => [ 'route name=value …', … ]
+#	$m->tell('/api/twilio/sms', \%form, $from, $to);
+#	my $pairs = $m->consent;	# 'sender recipient' => columns
 #
-# Columns are text; what nobody told is undef.
+# Columns are text; what nobody told is undef. Only consent asks when a webhook
+# came: no earlier than $from, no later than $to, as its sender knows.
 package Ringback::Model;
 use v5.36;
+
+use List::Util qw(max min);
 
 # A status only gives way to a later one; what has ended has ended. A text
 # that was read had been delivered.
@@ -30,17 +35,22 @@ my %KNOWN_AS = ('/twilio/voice' => '/api/twilio/voice',
 	'/twilio/recording' => '/api/twilio/recording',
 	'/api/twilio/sms-status' => '/api/twilio/status');
 
+# What Twilio takes for a word about consent, if it is all of the text.
+my %WORD = ((map { $_ => 'STOP' } qw(STOP STOPALL UNSUBSCRIBE END QUIT CANCEL
+	REVOKE OPTOUT)), map { $_ => 'START' } qw(START UNSTOP YES));
+
 sub new ($class, %o) {
 	return bless { numbers => $o{numbers} // {}, told => {} }, $class;
 }
 
 # Twilio's parameters have no order, so a webhook is its address and them; the
 # same one again is no news.
-sub tell ($self, $path, $form) {
+sub tell ($self, $path, $form, @when) {
 	my $route = $KNOWN_AS{$path} // $path;
 	my $sid = $route =~ m{/recording} ? $form->{RecordingSid}
 		: $form->{MessageSid} // $form->{CallSid};
-	$self->{told}{$sid}{ line($route, $form) } = [ $route, $form ];
+	push @{ $self->{told}{$sid}{ line($route, $form) } //=
+		[ $route, $form ] }, @when;
 	return;
 }
 
@@ -172,6 +182,46 @@ sub texts ($self) {
 			error_code  => _error(@forms),
 		};
 	} keys %about };
+}
+
+# --- consent ---------------------------------------------------------------
+
+# What a text says about it, if anything: the word, whose it is and by which
+# senders of ours they mean to be, or not to be, texted.
+sub _word ($route, $form) {
+	my ($word, $them, $us) = ('STOP', @$form{qw(To From)});
+	if ($route eq '/api/twilio/sms') {
+		($us, $them) = ($them, $us);
+		$word = $form->{OptOutType}
+			// $WORD{ uc $form->{Body} =~ s/^\s+|\s+$//gr } // '';
+	} elsif (($form->{ErrorCode} // 0) != 21610) {
+		return;
+	}
+	return if $word !~ /^(?:STOP|START)$/;
+	return ($word, $them, grep { defined } $us,
+		$form->{MessagingServiceSid});
+}
+
+# Of each sender and recipient the word that came last decides, whenever it
+# was stored. Nobody can tell where a STOP and a START came at one time.
+sub consent ($self) {
+	my %about = $self->_about(qr/^SM/);
+	my %span;	# 'sender recipient' => word => the last one's
+	for my $told (map { @$_ } values %about) {
+		my ($route, $form, @when) = @$told;
+		my ($word, $them, @senders) = _word($route, $form) or next;
+		for my $last (map { $span{"$_ $them"}{$word} //= {} }
+			@senders) {
+			$last->{from} = max(min(@when), $last->{from} // 0);
+			$last->{to} = max(@when, $last->{to} // 0);
+		}
+	}
+	return { map {
+		my ($stop, $start) = map { $_ // { from => 0, to => 0 } }
+			@{ $span{$_} }{qw(STOP START)};
+		$_ => { consent => $stop->{from} > $start->{to} ? 'out'
+			: $start->{from} > $stop->{to} ? 'in' : undef };
+	} keys %span };
 }
 
 1;
