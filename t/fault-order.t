@@ -245,11 +245,13 @@ push @{ rand() < 0.03 ? \@late : \@early }, ($_) x $COPIES for @events;
 @late = shuffle @late;
 my @in_spool = splice @early, 0, @early / 20;
 my @before = splice @early, 0, @early / 4;
-my @meanwhile = splice @early, 0, @early / 20;
+my @meanwhile = splice @early, 0, @early / 8;
 # Copies of a word about consent follow each other: which of them is the time
-# at which it came, nobody says.
+# at which it came, nobody says. Most are where one is stored before another
+# that came earlier.
 for my $word (map { wavering() } 1 .. $WAVERING) {
-	my $part = any(\@before, \@in_spool, \@meanwhile, \@early, \@late);
+	my $part = any((\@in_spool, \@meanwhile) x 3, \@before, \@early,
+		\@late);
 	splice @$part, rand(@$part + 1), 0, ($word) x $COPIES;
 	push @events, $word;
 }
