@@ -8,6 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use IO::Compress::Gzip qw(gzip);
 use List::Util qw(shuffle);
+use Ringback::Clock;
 use Ringback::Fake;
 use Ringback::Figure qw(figure seed);
 use Ringback::Outside qw(speech);
@@ -206,16 +207,8 @@ subtest 'an answer that would fill the memory does not' => sub {
 # --- answers that take for ever -------------------------------------------
 
 subtest 'a server that trickles or is silent is not waited for' => sub {
-	my ($lib) = glob '/usr/lib/*/faketime/libfaketime.so.1';
-	plan skip_all => 'no libfaketime here' unless $lib;
-	my $clock = $t->dir . '/run/clock';
-	my $advance = sub ($seconds) {
-		open my $fh, '>', "$clock.new" or die "$clock: $!";
-		print {$fh} "+$seconds";
-		close $fh;
-		chmod 0644, "$clock.new";
-		rename "$clock.new", $clock or die "$clock: $!";
-	};
+	plan skip_all => 'no libfaketime here' unless Ringback::Clock->there;
+	my $clock = Ringback::Clock->new($t);
 	my %server = (silent => sub ($c, $n) { $c->render_later },
 		trickling => sub ($c, $n) {
 		$c->res->headers->content_length(1000);
@@ -223,7 +216,6 @@ subtest 'a server that trickles or is silent is not waited for' => sub {
 		my $id = Mojo::IOLoop->recurring(1 => sub { $c->write('x') });
 		$c->on(finish => sub { Mojo::IOLoop->remove($id) });
 	});
-	$advance->(0);
 	my @waiting;
 	for my $how (sort keys %server) {
 		my $server = Ringback::Fake->new($server{$how});
@@ -232,9 +224,7 @@ subtest 'a server that trickles or is silent is not waited for' => sub {
 			my $before = $server->requests;
 			# No heartbeat: its statement would see time leap.
 			my $pass = Ringback::Pass->start($t, {
-				LD_PRELOAD => $lib, FAKETIME_NO_CACHE => 1,
-				FAKETIME_TIMESTAMP_FILE => $clock,
-				ASAN_OPTIONS => 'verify_asan_link_order=0',
+				%{ $clock->env(passes => 1) },
 				LEASE_SECONDS => 3600,
 				$base{$name} => $server->url }, '--limit', 1);
 			$t->wait_for("$how $name to be asked", sub {
@@ -246,7 +236,7 @@ subtest 'a server that trickles or is silent is not waited for' => sub {
 	}
 	my @all = @waiting;
 	for my $seconds (30, 65, 125, 305) {
-		$advance->($seconds);
+		$clock->set($seconds);
 		sleep 1;
 		my @left = grep { recording_row($_->{sid})->{lease} } @waiting;
 		for my $one (@waiting) {

@@ -193,9 +193,12 @@ sub _analysis ($self, $c) {
 # A recording that is due and whose media are these bytes.
 sub recording ($self, $t, $media = undef, %more) {
 	my $sid = $more{RecordingSid} //= Ringback::Test::sid('RE');
-	$self->_put($sid, $media) if defined $media;
+	$self->media($sid, $media) if defined $media;
 	return $t->due_recording(%more);
 }
+
+# What Twilio has of a recording that is told of otherwise.
+sub media ($self, $sid, $bytes) { return $self->_put($sid, $bytes) }
 
 # mp3 as Twilio makes it: mono, 32 kbit/s, of that many frames of 72 ms.
 sub speech ($frames) {

@@ -23,11 +23,12 @@ use Ringback::Test;
 my $PATIENCE = 20;	# seconds for one answer
 
 # Settings in the environment win over DIR/.env. before: a command that runs
-# it, such as strace. What it says goes to DIR/log/lone.log.
+# it, such as strace. name: several at once each need one of their own. What it
+# says goes to DIR/log/lone.log.
 sub start ($class, $t, $env = {}) {
 	my %env = %$env;
 	my @before = @{ delete $env{before} // [] };
-	my $path = $t->dir . "/run/lone.sock";
+	my $path = $t->dir . '/run/' . (delete $env{name} // 'lone') . '.sock';
 	unlink $path;
 	my $listener = IO::Socket::UNIX->new(Local => $path, Listen => 16)
 		or die "$path: $!";
