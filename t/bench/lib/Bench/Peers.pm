@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: ISC
+# Bench::Peers: what ringback is compared with, each behind an nginx with the
+# settings of ringback's own: Express in one process and in two, a FastCGI
+# worker that does nothing, and nginx by itself.
+#
+#	my $peers = Bench::Peers->start($t, $bin);
+#	$peers->port('express1');
+#	$peers->pids('express1');
+package Bench::Peers;
+use v5.36;
+
+use File::Temp qw(tempdir);
+use POSIX ();
+use Time::HiRes qw(sleep);
+
+use Bench::Machine qw(free_ports tree);
+use Ringback::Pass;
+use Ringback::Test;
+
+my $here = "$Ringback::Test::ROOT/t/bench";
+my @names = qw(express1 express2 hello nginx);
+
+# bin: where hello is; workers: how many of it.
+sub start ($class, $t, $bin, $workers) {
+	my $self = bless { t => $t, dir => tempdir('ringback-peers-XXXXXX',
+		TMPDIR => 1, CLEANUP => 1), pids => {}, of => $$ }, $class;
+	@{ $self->{port} }{@names} = free_ports(scalar @names);
+	my $dir = $self->{dir};
+	chmod 0755, $dir;
+	if (!$>) {
+		my ($uid, $gid) = (getpwnam 'postgres')[2, 3];
+		chown $uid, $gid, $dir or die "$dir: $!";
+	}
+	my ($host) = $t->{database_url} =~ /host=([^&]+)/;
+	my %of = (1 => 'express1', 2 => 'express2', 3 => 'express2');
+	for my $n (1 .. 3) {
+		$self->_run($of{$n}, { TOKEN => $Ringback::Test::TOKEN,
+			BASE => "https://127.0.0.1:$self->{port}{$of{$n}}",
+			PGHOST => $host, PGUSER => 'ringback', PGDATABASE =>
+			'ringback', NODE_ENV => 'production', NODE_PATH =>
+			$ENV{BENCH_NODE_PATH} // '' }, 'node',
+			"$here/express.js", "$dir/express-$n.sock");
+	}
+	$self->_run('hello', {}, 'spawn-fcgi', '-n', '-s', "$dir/hello.sock",
+		'-M', '0666', '--', '/usr/bin/multiwatch', '-f', $workers,
+		'-s', 'TERM', '--', "$bin/hello");
+	$self->_write_conf;
+	$self->_run('nginx', {}, 'nginx', '-e', "$dir/error.log", '-p', $dir,
+		'-c', "$dir/nginx.conf");
+	$self->_wait($_) for map({ "$dir/express-$_.sock" } 1 .. 3),
+		"$dir/hello.sock", "$dir/nginx.pid";
+	return $self;
+}
+
+sub port ($self, $name) { return $self->{port}{$name} }
+
+# All of its processes, whoever started them.
+sub pids ($self, $name) {
+	return map { tree($_) } @{ $self->{pids}{$name} // [] };
+}
+
+sub _write_conf ($self) {
+	my %value = (DIR => $self->{dir}, TOP => $Ringback::Test::ROOT,
+		TLS => $self->{t}->dir . '/tls',
+		map { uc $_ => $self->{port}{$_} } @names);
+	my $conf = Ringback::Test::slurp("$here/peers.conf.in")
+		=~ s/@([A-Z0-9]+)@/$value{$1} \/\/ die $1/ger;
+	open my $fh, '>', "$self->{dir}/nginx.conf" or die $!;
+	print {$fh} $conf;
+	close $fh or die $!;
+	return;
+}
+
+sub _run ($self, $name, $env, @command) {
+	my $pid = fork // die "fork: $!";
+	if (!$pid) {
+		%ENV = (PATH => $ENV{PATH}, LANG => 'C.UTF-8', %$env);
+		open STDIN,  '<', '/dev/null';
+		open STDOUT, '>>', "$self->{dir}/said";
+		open STDERR, '>&', \*STDOUT;
+		# In this order: whoever becomes another forgets whose child
+		# it is.
+		exec Ringback::Pass::as_owner(), 'setpriv', '--pdeathsig',
+			'KILL', @command or POSIX::_exit(127);
+	}
+	push @{ $self->{pids}{$name} }, $pid;
+	return;
+}
+
+sub _wait ($self, $file) {
+	for (1 .. 400) {
+		return if -e $file;
+		sleep 0.05;
+	}
+	die "$file does not come: "
+		. Ringback::Test::slurp("$self->{dir}/said");
+}
+
+sub stop ($self) {
+	my @heads = map { @$_ } values %{ $self->{pids} };
+	my @pids = map { tree($_) } @heads;
+	$self->{pids} = {};
+	local $?;
+	kill 'TERM', @pids;
+	sleep 0.2;
+	kill 'KILL', @pids;
+	waitpid $_, 0 for @heads;
+	return;
+}
+
+sub DESTROY ($self) {
+	$self->stop if $self->{of} == $$;
+	return;
+}
+
+1;

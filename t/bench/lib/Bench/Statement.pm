@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: ISC
+# Bench::Statement: what a worker says to PostgreSQL for one webhook, as the
+# server's own log has it, made into a script for pgbench.
+#
+#	my $s = Bench::Statement->seen($t);
+#	say $s->text;
+#	my @options = $s->pgbench("$dir/webhook.sql");
+#
+# Exactly that statement, with the values of a real webhook. pgbench can make
+# up nothing but numbers, so the journal's key and the SID, which must be new
+# each time, are a number of 19 digits, and what is NULL stands in the text.
+package Bench::Statement;
+use v5.36;
+
+use DBI;
+
+use Ringback::Test;
+
+sub as_superuser ($t, @sql) {
+	my ($host) = $t->{database_url} =~ /host=([^&]+)/;
+	my $dbh = DBI->connect("dbi:Pg:dbname=ringback;host=$host;"
+		. 'user=postgres', '', '', { RaiseError => 1 });
+	$dbh->do($_) for @sql;
+	$dbh->disconnect;
+	return;
+}
+
+my $reconnect = q{SELECT pg_terminate_backend(pid, 10000)
+	FROM pg_stat_activity WHERE application_name = 'ringback-hooks'};
+
+# Of a call that comes in.
+sub seen ($class, $t) {
+	as_superuser($t, 'ALTER DATABASE ringback SET '
+		. 'log_min_duration_statement = 0', 'ALTER DATABASE ringback '
+		. "SET log_error_verbosity = 'default'", $reconnect);
+	my $before = length $t->log('postgres');
+	my %call = $t->call;
+	$t->post_signed('/api/twilio/voice', \%call);
+	my $said = substr $t->log('postgres'), $before;
+	as_superuser($t, 'ALTER DATABASE ringback RESET ALL', $reconnect);
+	# The log holds a number now, and is only this bench's.
+	my @found = $said =~ /execute\ \w+:\ (.*?)\n
+		.*?DETAIL:\s+parameters:\ (.*)\n/gx
+		or die "no statement in the log: $said";
+	@found == 2 or die 'a webhook is more than one statement: '
+		. 'Bench::Statement does not know how to do that';
+	my %value = $found[1] =~ /\$(\d+) = (NULL|'(?:[^']|'')*')/g;
+	return bless { text => $found[0], value => \%value }, $class;
+}
+
+sub text ($self) { return $self->{text} }
+
+# Writes the script; what pgbench must be told besides.
+sub pgbench ($self, $file) {
+	my (%in, @options);
+	for my $n (sort { $a <=> $b } keys %{ $self->{value} }) {
+		my $value = $self->{value}{$n};
+		if ($value eq 'NULL') {
+			$in{$n} = 'NULL';
+		} elsif ($value =~ /^'(?:CA[0-9a-f]{32}|\\x[0-9a-f]{64})'$/) {
+			$in{$n} = ':new';
+		} else {
+			$in{$n} = ":v$n";
+			push @options, '-D', "v$n=" . $value =~
+				s/^'|'$//gr =~ s/''/'/gr;
+		}
+	}
+	my $sql = $self->{text} =~ s/\$(\d+)/$in{$1} \/\/ die "\$$1"/ger;
+	write_script($file, $sql);
+	return @options;
+}
+
+# The least that a webhook can be: one row that is new.
+sub bare ($file) {
+	write_script($file, 'INSERT INTO twilio_calls (call_sid, account_sid, '
+		. 'from_number, to_number, direction, status) VALUES (:new, '
+		. q{:account, :from, :to, 'inbound', 'ringing') }
+		. 'ON CONFLICT (call_sid) DO UPDATE SET '
+		. 'status = excluded.status');
+	return map { ('-D', $_) } "account=$Ringback::Test::ACCOUNT",
+		"from=$Ringback::Test::CALLER", "to=$Ringback::Test::NUMBER";
+}
+
+sub write_script ($file, $sql) {
+	open my $fh, '>', $file or die "$file: $!";
+	print {$fh} '\set new random(1000000000000000000, '
+		. "9000000000000000000)\n$sql;\n";
+	close $fh or die $!;
+	return;
+}
+
+1;

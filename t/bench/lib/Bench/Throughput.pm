@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: ISC
+# Bench::Throughput: as many webhooks as will go, by each contender in turn,
+# and what each took of whom.
+package Bench::Throughput;
+use v5.36;
+
+my @contenders = qw(ringback express1 webhook express2 bare hello nginx);
+my %called = (ringback => 'ringback', express1 => 'Express, 1 process',
+	express2 => 'Express, 2 processes', webhook => 'pgbench, our statement',
+	bare => 'pgbench, a bare upsert', hello => 'FastCGI hello',
+	nginx => 'nginx return 200');
+
+sub run ($s) {
+	my $seconds = $s->quick ? 2 : 5;
+	for my $round (0 .. $s->rounds) {
+		for my $name (@contenders) {
+			$s->clear;
+			my @o = (seconds => $round ? $seconds : 1);
+			my $seen = $name eq 'webhook' || $name eq 'bare' ?
+				$s->pgbench($name, @o) : $s->load($name, @o);
+			next if !$round;	# to warm up
+			$s->report->sample('rate', $name, $round,
+				$seen->{rate});
+			$s->report->sample("$_ us", $name, $round,
+				$seen->{us}{$_}) for sort keys %{ $seen->{us} };
+		}
+	}
+	_rows($s->report);
+	return;
+}
+
+sub _rows ($r) {
+	my $group = 'throughput';
+	$r->row($group, $called{$_}, $r->middle('rate', $_), '', '', '/s')
+		for @contenders;
+	$r->row($group, 'of Express, 1 process', $r->ratio('rate',
+		qw(ringback express1)), '>=', 2.6, 'x');
+	$r->row($group, 'of Express, 2 processes', $r->ratio('rate',
+		qw(ringback express2)), '>=', 2.9, 'x');
+	$r->row($group, 'of pgbench, our statement', $r->ratio('rate',
+		qw(ringback webhook)), '>=', 0.60, 'x');
+	$group = 'CPU a webhook';
+	$r->row($group, 'worker', $r->middle('worker us', 'ringback'), '<=', 40,
+		'us');
+	$r->row($group, "Express's", $r->middle('worker us', 'express1'), '',
+		'', 'us');
+	$r->row($group, "worker, of Express's", $r->ratio('worker us',
+		qw(ringback express1)), '<=', 0.125, 'x');
+	for my $name (qw(ringback webhook bare express1)) {
+		$r->row($group, "PostgreSQL, $called{$name}",
+			$r->middle('postgres us', $name), '', '', 'us');
+	}
+	$r->row($group, 'PostgreSQL, of a bare upsert', $r->ratio('postgres us',
+		qw(ringback bare)), '<=', 1.35, 'x');
+	$r->row($group, 'nginx', $r->middle('nginx us', 'ringback'), '', '',
+		'us');
+	$r->row($group, 'load generator', $r->middle('load us', 'ringback'), '',
+		'', 'us');
+	$r->row($group, 'FastCGI hello worker', $r->middle('worker us',
+		'hello'), '', '', 'us');
+	return;
+}
+
+1;

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: ISC */
+/* load: signed webhooks, each of them new, over kept TLS connections to this
+ * machine; prints how many were answered well, how fast, and after how long.
+ *
+ *	load [-c CLIENTS] [-r RATE] [-n REQUESTS] [-s SECONDS] [-l FILE]
+ *	    -p PORT -u PATH -k TOKEN -e TEXT FORM
+ *
+ * FORM has a line NAME=VALUE for each parameter, sorted; @ in a value stands
+ * for the 32 hex digits that make each request another. TEXT is in each right
+ * answer. With -r so many are sent a second, however long the answers take,
+ * and the time of each counts from when it should have been sent: a server
+ * that stalls does not make the clients stop asking. FILE gets every time.
+ *
+ * wrk sends as fast as it is answered and no other way, and hears every
+ * status as success. This takes some 15 us of CPU a request, most of it the
+ * kernel's and TLS's. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+
+#define MAX_WIRE	8192
+#define MAX_ANSWER	65536
+#define MAX_CLIENTS	1024
+#define MAX_SLOTS	32
+#define DIGITS		32
+#define PATIENCE_S	20.0
+
+/* A text with places where the digits go. */
+struct mould {
+	char	text[MAX_WIRE];
+	size_t	len, slots, slot[MAX_SLOTS];
+};
+
+struct client {
+	SSL	*ssl;
+	int	 fd;
+	bool	 busy;
+	double	 since;
+	size_t	 sent, len, got;
+	char	 wire[MAX_WIRE], answer[MAX_ANSWER + 1];
+};
+
+static const char	*path, *token, *expected;
+static int		 port;
+static struct mould	 body, signed_text;
+static SSL_CTX		*tls;
+static EVP_MAC_CTX	*mac;
+static uint64_t		 seed;
+static struct client	 clients[MAX_CLIENTS];
+static int		 client_count = 32, epoll_fd;
+static long		 good, bad, issued, most = 100000000;
+static double		*times;		/* of each answer, ms */
+static size_t		 times_room;
+
+static void
+die(const char *what)
+{
+	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* --- what is sent -------------------------------------------------------- */
+
+static void
+put(struct mould *m, char c, bool encode)
+{
+	if (m->len + 4 >= sizeof(m->text))
+		exit(64);
+	if (c == '@') {
+		if (m->slots == MAX_SLOTS || m->len + DIGITS >= sizeof(m->text))
+			exit(64);
+		m->slot[m->slots++] = m->len;
+		m->len += DIGITS;
+	} else if (!encode || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+	    c == '_' || ((c | 32) >= 'a' && (c | 32) <= 'z')) {
+		m->text[m->len++] = c;
+	} else {
+		m->len += (size_t)sprintf(m->text + m->len, "%%%02X",
+		    (unsigned char)c);
+	}
+}
+
+static void
+read_form(const char *file)
+{
+	FILE	*fp = fopen(file, "r");
+	char	 line[2048], *value;
+
+	if (fp == NULL)
+		die(file);
+	while (fgets(line, sizeof(line), fp) != NULL) {
+		line[strcspn(line, "\n")] = '\0';
+		if ((value = strchr(line, '=')) == NULL)
+			continue;
+		*value++ = '\0';
+		if (body.len != 0)
+			put(&body, '&', false);
+		for (const char *p = line; *p != '\0'; p++) {
+			put(&body, *p, true);
+			put(&signed_text, *p, false);
+		}
+		put(&body, '=', false);
+		for (const char *p = value; *p != '\0'; p++) {
+			put(&body, *p, true);
+			put(&signed_text, *p, false);
+		}
+	}
+	fclose(fp);
+}
+
+static uint64_t
+mixed(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15u;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
+static void
+fill(struct mould *m, const char *digits)
+{
+	for (size_t i = 0; i < m->slots; i++)
+		memcpy(m->text + m->slot[i], digits, DIGITS);
+}
+
+static void
+make_request(struct client *c, long serial)
+{
+	char		digits[DIGITS + 1], signature[64];
+	unsigned char	md[32];
+	size_t		n;
+
+	sprintf(digits, "%016llx%016llx",
+	    (unsigned long long)mixed(seed + (uint64_t)serial * 2),
+	    (unsigned long long)mixed(seed + (uint64_t)serial * 2 + 1));
+	fill(&body, digits);
+	fill(&signed_text, digits);
+	if (!EVP_MAC_init(mac, NULL, 0, NULL) || !EVP_MAC_update(mac,
+	    (unsigned char *)signed_text.text, signed_text.len) ||
+	    !EVP_MAC_final(mac, md, &n, sizeof(md)))
+		die("HMAC");
+	EVP_EncodeBlock((unsigned char *)signature, md, (int)n);
+	n = (size_t)snprintf(c->wire, sizeof(c->wire), "POST %s HTTP/1.1\r\n"
+	    "Host: 127.0.0.1:%d\r\nUser-Agent: TwilioProxy/1.1\r\n"
+	    "Content-Type: application/x-www-form-urlencoded\r\n"
+	    "Content-Length: %zu\r\nX-Twilio-Signature: %s\r\n\r\n", path,
+	    port, body.len, signature);
+	memcpy(c->wire + n, body.text, body.len);
+	c->len = n + body.len;
+}
+
+static void
+prepare_signing(const char *base)
+{
+	OSSL_PARAM	 params[2];
+	EVP_MAC		*hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	char		 sha1[] = "SHA1";
+
+	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+	    sha1, 0);
+	params[1] = OSSL_PARAM_construct_end();
+	mac = EVP_MAC_CTX_new(hmac);
+	if (!EVP_MAC_init(mac, (const unsigned char *)token, strlen(token),
+	    params))
+		die("HMAC");
+	for (const char *p = base; *p != '\0'; p++)
+		put(&signed_text, *p, false);
+	for (const char *p = path; *p != '\0'; p++)
+		put(&signed_text, *p, false);
+}
+
+/* --- a client ------------------------------------------------------------ */
+
+static void
+watch(struct client *c, int op, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = c };
+
+	if (epoll_ctl(epoll_fd, op, c->fd, &ev) != 0)
+		die("epoll_ctl");
+}
+
+static void
+open_client(struct client *c)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)port) };
+	int one = 1;
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof(to)) !=
+	    0)
+		die("connect");
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	fcntl(c->fd, F_SETFL, O_NONBLOCK);
+	c->ssl = SSL_new(tls);
+	SSL_set_fd(c->ssl, c->fd);
+	SSL_set_connect_state(c->ssl);
+	watch(c, EPOLL_CTL_ADD, EPOLLIN);
+}
+
+static void
+close_client(struct client *c)
+{
+	SSL_free(c->ssl);
+	close(c->fd);
+	c->ssl = NULL;
+}
+
+static void
+finished(struct client *c, bool ok)
+{
+	size_t i = (size_t)(good + bad);
+
+	if (i == times_room) {
+		times_room = times_room == 0 ? 65536 : times_room * 2;
+		times = realloc(times, times_room * sizeof(*times));
+		if (times == NULL)
+			die("memory");
+	}
+	times[i] = (now() - c->since) * 1000;
+	if (ok)
+		good++;
+	else
+		bad++;
+	c->busy = false;
+}
+
+/* Is all of the answer there? Its end, or 0. */
+static size_t
+answer_ends(struct client *c)
+{
+	char	*head, *length;
+
+	c->answer[c->got] = '\0';
+	if ((head = strstr(c->answer, "\r\n\r\n")) == NULL)
+		return 0;
+	if ((length = strcasestr(c->answer, "\r\nContent-Length:")) == NULL ||
+	    length > head)
+		return (size_t)(head + 4 - c->answer);
+	return (size_t)(head + 4 - c->answer) +
+	    (size_t)strtoul(length + 17, NULL, 10);
+}
+
+/* Goes on with whatever the client is at, as far as that goes now. */
+static void
+go_on(struct client *c)
+{
+	int	n, why;
+	size_t	end;
+
+	while (c->busy) {
+		if (c->sent < c->len) {
+			n = SSL_write(c->ssl, c->wire + c->sent,
+			    (int)(c->len - c->sent));
+			if (n > 0) {
+				c->sent += (size_t)n;
+				continue;
+			}
+		} else {
+			n = SSL_read(c->ssl, c->answer + c->got,
+			    (int)(MAX_ANSWER - c->got));
+			if (n > 0) {
+				c->got += (size_t)n;
+				end = answer_ends(c);
+				if (end == 0 || c->got < end)
+					continue;
+				finished(c, strncmp(c->answer, "HTTP/1.1 2",
+				    10) == 0 && strstr(c->answer, expected) !=
+				    NULL);
+				if (strcasestr(c->answer,
+				    "\r\nConnection: close") != NULL)
+					close_client(c);
+				return;
+			}
+		}
+		why = SSL_get_error(c->ssl, n);
+		if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
+			watch(c, EPOLL_CTL_MOD, why == SSL_ERROR_WANT_WRITE ?
+			    EPOLLIN | EPOLLOUT : EPOLLIN);
+			return;
+		}
+		finished(c, false);
+		close_client(c);
+	}
+}
+
+/* Has the server closed it while nothing was asked? */
+static void
+look(struct client *c)
+{
+	int n;
+
+	if (c->ssl != NULL && (n = SSL_read(c->ssl, c->answer, 1)) <= 0 &&
+	    SSL_get_error(c->ssl, n) != SSL_ERROR_WANT_READ)
+		close_client(c);
+}
+
+static void
+ask(struct client *c, double since)
+{
+	if (c->ssl == NULL)
+		open_client(c);
+	make_request(c, issued++);
+	c->sent = c->got = 0;
+	c->busy = true;
+	c->since = since;
+	go_on(c);
+}
+
+/* --- all of them --------------------------------------------------------- */
+
+static struct client *
+idle_client(void)
+{
+	static int turn;
+
+	for (int i = 0; i < client_count; i++) {
+		struct client *c = &clients[(turn + i) % client_count];
+
+		if (!c->busy) {
+			turn = (turn + i + 1) % client_count;
+			return c;
+		}
+	}
+	return NULL;
+}
+
+static bool
+any_busy(void)
+{
+	for (int i = 0; i < client_count; i++)
+		if (clients[i].busy)
+			return true;
+	return false;
+}
+
+static void
+wait_for_answers(double seconds)
+{
+	struct epoll_event	events[64];
+	struct timespec		limit;
+	int			n;
+
+	if (seconds < 0)
+		seconds = 0;
+	limit.tv_sec = (time_t)seconds;
+	limit.tv_nsec = (long)((seconds - (double)limit.tv_sec) * 1e9);
+	n = epoll_pwait2(epoll_fd, events, 64, &limit, NULL);
+	for (int i = 0; i < n; i++)
+		if (((struct client *)events[i].data.ptr)->busy)
+			go_on(events[i].data.ptr);
+		else
+			look(events[i].data.ptr);
+}
+
+static double
+run(double seconds, double rate)
+{
+	const double	 begin = now(), end = begin + seconds;
+	struct client	*c;
+	double		 t, due;
+
+	for (;;) {
+		t = now();
+		if (t >= end || issued >= most)
+			break;
+		due = rate > 0 ? begin + (double)issued / rate : t;
+		if (due <= t && (c = idle_client()) != NULL)
+			ask(c, due);
+		else
+			wait_for_answers(due > t ? due - t : end - t);
+	}
+	while (any_busy() && now() < end + PATIENCE_S)
+		wait_for_answers(1);
+	for (int i = 0; i < client_count; i++)
+		if (clients[i].busy)
+			finished(&clients[i], false);
+	return now() - begin;
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static double
+percentile(double p)
+{
+	size_t n = (size_t)(good + bad), i = (size_t)((double)n * p / 100);
+
+	return n == 0 ? 0 : times[i < n ? i : n - 1];
+}
+
+static void
+report(double seconds, const char *file)
+{
+	struct rusage	 u;
+	size_t		 n = (size_t)(good + bad);
+	FILE		*fp;
+
+	qsort(times, n, sizeof(*times), by_size);
+	getrusage(RUSAGE_SELF, &u);
+	printf("good=%ld bad=%ld seconds=%.3f rate=%.1f p50=%.3f p90=%.3f "
+	    "p99=%.3f max=%.3f cpu=%.3f\n", good, bad, seconds,
+	    (double)good / seconds, percentile(50), percentile(90),
+	    percentile(99), percentile(100),
+	    (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
+	if (file == NULL)
+		return;
+	if ((fp = fopen(file, "w")) == NULL)
+		die(file);
+	for (int i = 0; i <= 1000; i++)
+		fprintf(fp, "%.1f\t%.3f\n", i / 10.0, percentile(i / 10.0));
+	fclose(fp);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char	*times_file = NULL;
+	double		 rate = 0, seconds = 5, took;
+	char		 base[64];
+	int		 o;
+
+	while ((o = getopt(argc, argv, "c:e:k:l:n:p:r:s:u:")) != -1) {
+		switch (o) {
+		case 'c':	client_count = atoi(optarg); break;
+		case 'e':	expected = optarg; break;
+		case 'k':	token = optarg; break;
+		case 'l':	times_file = optarg; break;
+		case 'n':	most = atol(optarg); break;
+		case 'p':	port = atoi(optarg); break;
+		case 'r':	rate = atof(optarg); break;
+		case 's':	seconds = atof(optarg); break;
+		case 'u':	path = optarg; break;
+		default:	return 64;
+		}
+	}
+	if (optind + 1 != argc || path == NULL || token == NULL ||
+	    expected == NULL || port == 0 || client_count < 1 ||
+	    client_count > MAX_CLIENTS)
+		return 64;
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(base, sizeof(base), "https://127.0.0.1:%d", port);
+	prepare_signing(base);
+	read_form(argv[optind]);
+	seed = mixed((uint64_t)time(NULL) << 20 ^ (uint64_t)getpid());
+	tls = SSL_CTX_new(TLS_client_method());
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	for (int i = 0; i < client_count; i++) {
+		open_client(&clients[i]);
+		/* All are connected before the clock starts. */
+		fcntl(clients[i].fd, F_SETFL, 0);
+		if (SSL_connect(clients[i].ssl) != 1)
+			die("TLS");
+		fcntl(clients[i].fd, F_SETFL, O_NONBLOCK);
+	}
+	took = run(seconds, rate);
+	report(took, times_file);
+	return bad == 0 ? 0 : 1;
+}
