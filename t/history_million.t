@@ -8,8 +8,8 @@ use v5.36;
 use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use List::Util qw(sum0);
-use Mojo::JSON qw(decode_json);
+use Ringback::Million qw(million %number);
+use Ringback::Plans qw(explain explain_no_more plans touched);
 use Ringback::Test;
 use Time::HiRes qw(time);
 
@@ -18,91 +18,17 @@ use Time::HiRes qw(time);
 # pages deep, may go on in the next leaf, and a number has two.
 my $MOST = 51 + 2 * (3 + 1) + 1;
 my $CALLS = $ENV{RINGBACK_QUICK} ? 50_000 : 1_000_000;
-my %number = (busy => '+15005550001', small => '+15005550002',
-	quiet => '+15005550003');
 
 my $t = Ringback::Test->new(workers => 1);
 my %key = (admin => $t->key(name => 'office'),
 	map { $_ => $t->key(user => "user-$_") } qw(busy small quiet), 7);
 
-sub as_superuser (@sql) {
-	my ($host) = $t->{database_url} =~ /host=([^&]+)/;
-	my $dbh = DBI->connect("dbi:Pg:dbname=ringback;host=$host;"
-		. 'user=postgres', '', '', { RaiseError => 1 });
-	$dbh->do($_) for @sql;
-	$dbh->disconnect;
-	return;
-}
-
 # --- a million calls -------------------------------------------------------
 
-# One every 30 seconds for a year, as they would come: every second one on the
-# busy line, half in and half out; the quiet line had its calls a year ago and
-# none since; ten on the small one; the rest on 200 others. Every fiftieth has
-# a transcript, nearly all of them with a cake and three with a zebra.
-sub fill {
-	my $dbh = $t->dbh;
-	my $start = time;
-	my $defs = $dbh->selectall_arrayref(<<~'SQL');
-		SELECT indexname, indexdef FROM pg_indexes
-		 WHERE tablename = 'twilio_calls' AND indexname NOT IN
-		       (SELECT conname FROM pg_constraint)
-		SQL
-	is scalar @$defs, 5, 'the indexes of calls';
-	$dbh->do("SET maintenance_work_mem = '256MB'");
-	$dbh->do("DROP INDEX $_->[0]") for @$defs;
-	$dbh->do(<<~'SQL', undef, $CALLS);
-		INSERT INTO twilio_calls (call_sid, from_number, to_number,
-			direction, status, duration, user_id, created_at)
-		SELECT 'CA' || lpad(to_hex(n), 32, '0'),
-			CASE WHEN out THEN ours ELSE theirs END,
-			CASE WHEN out THEN theirs ELSE ours END,
-			CASE WHEN out THEN 'outbound-api' ELSE 'inbound' END,
-			CASE n % 10 WHEN 3 THEN 'no-answer' ELSE 'completed' END,
-			n % 600, whose,
-			timestamptz '2025-09-01' + n * interval '30 seconds'
-		  FROM (SELECT n, whose, n / 2 % 2 = 0 AS out,
-			'+1415' || lpad((n::bigint * 7919 % 9999999)::text, 7,
-			'0') AS theirs, CASE whose
-			WHEN 'user-busy'  THEN '+15005550001'
-			WHEN 'user-small' THEN '+15005550002'
-			WHEN 'user-quiet' THEN '+15005550003'
-			ELSE '+1212' || lpad((n % 200)::text, 7, '0')
-			END AS ours
-		  FROM (SELECT n, CASE
-			WHEN n % (total / 10) = total / 10 - 1
-			THEN 'user-small'
-			WHEN n % 2 = 0 THEN 'user-busy'
-			WHEN n < total / 25 THEN 'user-quiet'
-			ELSE 'user-' || n % 200 END AS whose
-		  FROM (SELECT ?::int AS total) s,
-			generate_series(0, total - 1) n OFFSET 0) a) b
-		SQL
-	$dbh->do(<<~'SQL');
-		INSERT INTO transcriptions (user_id, call_sid, recording_sid,
-			transcription, created_at)
-		SELECT user_id, call_sid, 'RE' || substr(call_sid, 3),
-			'Please bake a cake for number ' || n ||
-			CASE WHEN n IN (50, 500, 5000) THEN ' like a zebra'
-			ELSE '' END, created_at
-		  FROM (SELECT *, row_number() OVER (ORDER BY created_at) - 1
-			AS n FROM twilio_calls) c WHERE n % 50 = 0
-		SQL
-	$dbh->do(<<~'SQL');
-		INSERT INTO twilio_recordings (recording_sid, call_sid, step,
-			status, created_at)
-		SELECT recording_sid, call_sid, 'done', 'completed', created_at
-		  FROM transcriptions
-		SQL
-	$dbh->do($_->[1]) for @$defs;
-	$dbh->do("VACUUM ANALYZE $_")
-		for qw(twilio_calls twilio_recordings transcriptions);
-	diag sprintf '%d calls made in %.0f s', $CALLS, time - $start;
-	return;
-}
-
 subtest 'a million calls' => sub {
-	fill();
+	my $start = time;
+	is million($t, $CALLS), 5, 'the indexes of calls';
+	diag sprintf '%d calls made in %.0f s', $CALLS, time - $start;
 	my $count = sub ($number) {
 		return $t->sql(<<~'SQL', $number, $number);
 			SELECT count(*) FROM twilio_calls
@@ -113,14 +39,7 @@ subtest 'a million calls' => sub {
 	is $count->($number{busy}), $CALLS / 2, 'half of them on one number';
 	is $count->($number{small}), 10, 'ten on another';
 	is $count->($number{quiet}), $CALLS / 50, 'some that are old';
-	as_superuser(map { "ALTER DATABASE ringback SET $_" }
-		"session_preload_libraries = 'auto_explain'",
-		'auto_explain.log_analyze = on', 'auto_explain.log_buffers = on',
-		"auto_explain.log_format = 'json'",
-		'auto_explain.log_min_duration = 0');
-	# The worker's connection is a new one from now on.
-	as_superuser(q{SELECT pg_terminate_backend(pid, 10000)
-		FROM pg_stat_activity WHERE application_name = 'ringback-api'});
+	explain($t, 'ringback-api');
 };
 
 # --- pages -----------------------------------------------------------------
@@ -129,23 +48,16 @@ my $table = '';
 
 # An answer, as JSON, and the plan of the statement that made it.
 sub planned ($who, $path) {
-	my $before = length $t->log('postgres');
-	my $answer = $t->api(GET => $path, $key{$who});
-	is $answer->status, 200, "$who: $path" or diag $answer;
+	my $answer;
 	my @plans = grep { $_->{'Query Text'} =~ /FROM twilio_calls/ }
-		map { decode_json($_) } substr($t->log('postgres'), $before) =~
-		/plan:\n((?:\t.*\n)+)/g;
+		plans($t, sub { $answer = $t->api(GET => $path, $key{$who}) });
+	is $answer->status, 200, "$who: $path" or diag $answer;
 	is scalar @plans, 1, '… by one statement';
-	return ($answer->json, $plans[0]{Plan} // {});
+	return ($answer->json, $plans[0] // {});
 }
 
 sub page ($who, $query) {
 	return planned($who, "/api/twilio/calls?$query");
-}
-
-sub touched ($plan) {
-	return sum0(map { $_ // 0 } @$plan{'Shared Hit Blocks',
-		'Shared Read Blocks', 'Temp Read Blocks'});
 }
 
 sub cheap ($name, $who, $query) {
@@ -264,5 +176,5 @@ subtest 'whoever asks how it is every few seconds' => sub {
 };
 
 diag sprintf "%-46s %6s %9s\n%s", 'page of 50', 'buffers', 'ms', $table;
-as_superuser('ALTER DATABASE ringback RESET ALL');
+explain_no_more($t, 'ringback-api');
 $t->done;

@@ -12,6 +12,7 @@ use Bench::Machine qw(cpu_us tree_us);
 use Bench::Peers;
 use Bench::Statement;
 use Ringback::Instant;
+use Ringback::Plans qw(as_superuser);
 use Ringback::Test;
 use Ringback::Trouble;
 
@@ -117,7 +118,7 @@ sub pgbench ($self, $name, %o) {
 
 # Empty tables and nothing to be written, so that each finds the same.
 sub clear ($self) {
-	Bench::Statement::as_superuser($self->{t}, 'TRUNCATE webhook_events, '
+	as_superuser($self->{t}, 'TRUNCATE webhook_events, '
 		. 'twilio_calls, twilio_recordings, twilio_sms, api_calls, '
 		. 'transcriptions CASCADE', 'CHECKPOINT');
 	return;

@@ -12,32 +12,21 @@
 package Bench::Statement;
 use v5.36;
 
-use DBI;
-
+use Ringback::Plans qw(as_superuser reconnect);
 use Ringback::Test;
-
-sub as_superuser ($t, @sql) {
-	my ($host) = $t->{database_url} =~ /host=([^&]+)/;
-	my $dbh = DBI->connect("dbi:Pg:dbname=ringback;host=$host;"
-		. 'user=postgres', '', '', { RaiseError => 1 });
-	$dbh->do($_) for @sql;
-	$dbh->disconnect;
-	return;
-}
-
-my $reconnect = q{SELECT pg_terminate_backend(pid, 10000)
-	FROM pg_stat_activity WHERE application_name = 'ringback-hooks'};
 
 # Of a call that comes in.
 sub seen ($class, $t) {
 	as_superuser($t, 'ALTER DATABASE ringback SET '
 		. 'log_min_duration_statement = 0', 'ALTER DATABASE ringback '
-		. "SET log_error_verbosity = 'default'", $reconnect);
+		. "SET log_error_verbosity = 'default'");
+	reconnect($t, 'ringback-hooks');
 	my $before = length $t->log('postgres');
 	my %call = $t->call;
 	$t->post_signed('/api/twilio/voice', \%call);
 	my $said = substr $t->log('postgres'), $before;
-	as_superuser($t, 'ALTER DATABASE ringback RESET ALL', $reconnect);
+	as_superuser($t, 'ALTER DATABASE ringback RESET ALL');
+	reconnect($t, 'ringback-hooks');
 	# The log holds a number now, and is only this bench's.
 	my @found = $said =~ /execute\ \w+:\ (.*?)\n
 		.*?DETAIL:\s+parameters:\ (.*)\n/gx

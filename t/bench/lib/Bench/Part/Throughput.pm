@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
-# Bench::Throughput: as many webhooks as will go, by each contender in turn,
+# Bench::Part::Throughput: as many webhooks as will go, by each contender in turn,
 # and what each took of whom.
-package Bench::Throughput;
+package Bench::Part::Throughput;
 use v5.36;
 
 my @contenders = qw(ringback express1 webhook express2 bare hello nginx);
