@@ -22,18 +22,11 @@ SET LOCAL lock_timeout = '10s';
 
 -- ringback_touch(): keeps updated_at true. An update that changes nothing
 -- (a webhook delivered twice) leaves it alone, so it tells when the row last
--- meant something else. A trigger on a table with a generated rank column
--- names that column: it is not computed yet when the trigger runs and would
--- look changed every time.
+-- meant something else.
 CREATE OR REPLACE FUNCTION ringback_touch() RETURNS trigger
 LANGUAGE plpgsql SET search_path = '' AS $$
 BEGIN
 	NEW.updated_at := OLD.updated_at;
-	IF TG_ARGV[0] = 'status_rank' THEN
-		NEW.status_rank := OLD.status_rank;
-	ELSIF TG_ARGV[0] = 'twilio_rank' THEN
-		NEW.twilio_rank := OLD.twilio_rank;
-	END IF;
 	IF NEW IS DISTINCT FROM OLD THEN
 		NEW.updated_at := now();
 	END IF;

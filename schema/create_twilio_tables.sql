@@ -34,10 +34,6 @@
 -- value yet is NULL, since events arrive in any order. NOT NULL and CHECK are
 -- for what we alone write.
 --
--- Rank columns: statuses arrive late, twice and in the wrong order, and an
--- SMS status carries neither time nor number. A status may only replace one
--- of a lower rank; 9 is final, 10 comes after final. Generated, so that no
--- statement can store a status under another's rank.
 
 BEGIN;
 SET LOCAL client_min_messages = warning;	-- no "already exists, skipping"
@@ -106,20 +102,6 @@ ALTER TABLE twilio_calls
 	ADD COLUMN IF NOT EXISTS account_sid     text,
 	ADD COLUMN IF NOT EXISTS parent_call_sid text,    -- of a forwarded leg
 	ADD COLUMN IF NOT EXISTS status_seq      integer, -- SequenceNumber
-	ADD COLUMN IF NOT EXISTS status_rank     smallint NOT NULL
-		GENERATED ALWAYS AS (CASE status
-			WHEN 'unknown'     THEN -1      -- ours: a stub
-			WHEN 'sending'     THEN -1      -- ours: Twilio is asked
-			WHEN 'queued'      THEN 0
-			WHEN 'initiated'   THEN 1
-			WHEN 'ringing'     THEN 2
-			WHEN 'in-progress' THEN 3
-			WHEN 'completed'   THEN 9
-			WHEN 'busy'        THEN 9
-			WHEN 'failed'      THEN 9
-			WHEN 'no-answer'   THEN 9
-			WHEN 'canceled'    THEN 9
-			ELSE 0 END) STORED,
 	ADD COLUMN IF NOT EXISTS answered_by     text,    -- human, machine_…
 	ADD COLUMN IF NOT EXISTS error_code      integer, -- Twilio's
 	ADD COLUMN IF NOT EXISTS error_message   text,    -- the code in words
@@ -154,9 +136,11 @@ DROP INDEX IF EXISTS idx_twilio_calls_call_sid, idx_twilio_calls_from_number,
 	idx_twilio_calls_to_number, idx_twilio_calls_created_at,
 	idx_twilio_calls_user_id;
 
+ALTER TABLE twilio_calls DROP COLUMN IF EXISTS status_rank;  -- an older version's
+
 CREATE OR REPLACE TRIGGER update_twilio_calls_updated_at
 	BEFORE UPDATE ON twilio_calls
-	FOR EACH ROW EXECUTE FUNCTION ringback_touch('status_rank');
+	FOR EACH ROW EXECUTE FUNCTION ringback_touch();
 
 
 -- ------------------------------------------------------------- messages ----
@@ -202,23 +186,6 @@ ALTER TABLE twilio_sms
 ALTER TABLE twilio_sms
 	ADD COLUMN IF NOT EXISTS account_sid           text,
 	ADD COLUMN IF NOT EXISTS messaging_service_sid text,
-	ADD COLUMN IF NOT EXISTS status_rank           smallint NOT NULL
-		GENERATED ALWAYS AS (CASE status
-			WHEN 'unknown'             THEN -1
-			WHEN 'accepted'            THEN 0
-			WHEN 'scheduled'           THEN 0
-			WHEN 'queued'              THEN 1
-			WHEN 'receiving'           THEN 1
-			WHEN 'sending'             THEN 2
-			WHEN 'sent'                THEN 3
-			WHEN 'delivered'           THEN 9
-			WHEN 'undelivered'         THEN 9
-			WHEN 'failed'              THEN 9
-			WHEN 'canceled'            THEN 9
-			WHEN 'received'            THEN 9
-			WHEN 'partially_delivered' THEN 9
-			WHEN 'read'                THEN 10
-			ELSE 0 END) STORED,
 	ADD COLUMN IF NOT EXISTS num_media             integer,
 	ADD COLUMN IF NOT EXISTS media                 jsonb, -- [{url, type}]
 	ADD COLUMN IF NOT EXISTS opt_out_type          text,  -- STOP START HELP
@@ -246,9 +213,11 @@ DROP INDEX IF EXISTS idx_twilio_sms_message_sid, idx_twilio_sms_from_number,
 	idx_twilio_sms_to_number, idx_twilio_sms_created_at,
 	idx_twilio_sms_user_id;
 
+ALTER TABLE twilio_sms DROP COLUMN IF EXISTS status_rank;  -- an older version's
+
 CREATE OR REPLACE TRIGGER update_twilio_sms_updated_at
 	BEFORE UPDATE ON twilio_sms
-	FOR EACH ROW EXECUTE FUNCTION ringback_touch('status_rank');
+	FOR EACH ROW EXECUTE FUNCTION ringback_touch();
 
 
 -- ----------------------------------------------------------- recordings ----
@@ -294,17 +263,6 @@ ALTER TABLE twilio_recordings
 	ADD COLUMN IF NOT EXISTS track            text,
 	ADD COLUMN IF NOT EXISTS started_at       timestamptz,
 	ADD COLUMN IF NOT EXISTS twilio_status    text,   -- Twilio's word
-	ADD COLUMN IF NOT EXISTS twilio_rank      smallint NOT NULL
-		GENERATED ALWAYS AS (CASE twilio_status
-			WHEN 'in-progress' THEN 1
-			WHEN 'paused'      THEN 1
-			WHEN 'stopped'     THEN 2
-			WHEN 'processing'  THEN 2
-			WHEN 'completed'   THEN 9
-			WHEN 'absent'      THEN 9
-			WHEN 'failed'      THEN 9
-			WHEN 'deleted'     THEN 10
-			ELSE 0 END) STORED,
 	ADD COLUMN IF NOT EXISTS error_code       integer, -- Twilio's
 	ADD COLUMN IF NOT EXISTS step             text
 		CONSTRAINT twilio_recordings_step_check CHECK (step IN
@@ -323,9 +281,11 @@ ALTER TABLE twilio_recordings
 	ADD COLUMN IF NOT EXISTS parts            jsonb;  -- heard so far, of one
 	                                                  -- sent in several
 
+ALTER TABLE twilio_recordings DROP COLUMN IF EXISTS twilio_rank;  -- an older version's
+
 CREATE OR REPLACE TRIGGER update_twilio_recordings_updated_at
 	BEFORE UPDATE ON twilio_recordings
-	FOR EACH ROW EXECUTE FUNCTION ringback_touch('twilio_rank');
+	FOR EACH ROW EXECUTE FUNCTION ringback_touch();
 
 -- Earlier installations, once: transcripts learn whose they are, what was left
 -- lying becomes due, what failed can be retried. None of it is news about the

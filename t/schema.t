@@ -185,15 +185,15 @@ my %columns = (
 	twilio_calls => 'id call_sid phone_number_sid from_number to_number
 	    direction status duration recording_url recording_sid
 	    transcription_id user_id metadata created_at updated_at account_sid
-	    parent_call_sid status_seq status_rank answered_by error_code
+	    parent_call_sid status_seq answered_by error_code
 	    error_message request',
 	twilio_sms => 'id message_sid from_number to_number body direction
 	    status num_segments user_id metadata created_at updated_at
-	    account_sid messaging_service_sid status_rank num_media media
+	    account_sid messaging_service_sid num_media media
 	    opt_out_type error_code error_message request',
 	twilio_recordings => 'id recording_sid call_sid recording_url duration
 	    transcription_id status created_at updated_at account_sid channels
-	    source track started_at twilio_status twilio_rank error_code step
+	    source track started_at twilio_status error_code step
 	    attempts first_attempt_at run_at lease last_error deleted_at user_id
 	    metadata holder parts',
 	transcriptions => 'id user_id filename file_url transcription
@@ -367,85 +367,6 @@ subtest 'events fit in any order, with whatever Twilio leaves out' => sub {
 	    '23514', 'recordings.step is one of seven';
 	is sqlstate($dbh, q{INSERT INTO transcriptions (recording_sid)
 		VALUES ('RE1')}), '23505', 'one transcript for one recording';
-};
-
-subtest 'ranks: final beats late, read beats delivered' => sub {
-	my $dbh  = dbh('fresh');
-	my %rank = (
-		'twilio_calls.status' => {
-			unknown => -1, sending => -1, queued => 0,
-			initiated => 1, ringing => 2, 'in-progress' => 3,
-			(map { $_ => 9 } qw(completed busy failed no-answer
-			    canceled)), 'some-new-word' => 0,
-		},
-		'twilio_sms.status' => {
-			unknown => -1, accepted => 0, scheduled => 0,
-			queued => 1, receiving => 1, sending => 2, sent => 3,
-			(map { $_ => 9 } qw(delivered undelivered failed
-			    canceled received partially_delivered)),
-			read => 10, 'some-new-word' => 0,
-		},
-		'twilio_recordings.twilio_status' => {
-			'in-progress' => 1, paused => 1, stopped => 2,
-			processing => 2, completed => 9, absent => 9,
-			failed => 9, deleted => 10, 'some-new-word' => 0,
-		},
-	);
-	my %sid = (twilio_recordings => 'recording_sid');
-	for my $column (sort keys %rank) {
-		my ($table, $status) = split /\./, $column;
-		my $generated = $status =~ s/status$/rank/r;
-		$generated = 'status_rank' if $generated eq 'rank';
-		my %got;
-		$dbh->begin_work;
-		for my $word (keys %{ $rank{$column} }) {
-			my $key = $sid{$table};
-			$got{$word} = value($dbh, $key
-			    ? "INSERT INTO $table ($status, $key)
-			       VALUES (?, ?) RETURNING $generated"
-			    : "INSERT INTO $table ($status) VALUES (?)
-			       RETURNING $generated",
-			    $word, $key ? "RE$word" : ());
-		}
-		$dbh->rollback;
-		is_deeply \%got, $rank{$column}, "$table.$generated";
-	}
-	is sqlstate($dbh, q{UPDATE twilio_calls SET status_rank = 1}), '428C9',
-	    'no statement can set a rank itself';
-
-	# How the hooks use it: whatever the order, the same row.
-	my @events = (['initiated', 0], ['ringing', 1], ['in-progress', 2],
-	    ['completed', 3]);
-	my %end;
-	my $permute = sub ($done, @left) {
-		if (!@left) {
-			$dbh->begin_work;
-			$dbh->do(q{INSERT INTO twilio_calls AS c
-				(call_sid, status, status_seq)
-				VALUES ('CAperm', ?, ?)
-				ON CONFLICT (call_sid) DO UPDATE
-				SET status = excluded.status,
-				    status_seq = excluded.status_seq
-				WHERE (excluded.status_rank,
-				       excluded.status_seq)
-				    > (c.status_rank, c.status_seq)
-				  AND c.status_rank < 9}, undef, @$_)
-			    for @$done;
-			$end{value($dbh, q{SELECT status || status_seq ||
-				status_rank FROM twilio_calls
-				WHERE call_sid = 'CAperm'})}++;
-			$dbh->rollback;
-			return;
-		}
-		for my $i (0 .. $#left) {
-			my @rest = @left;
-			my ($next) = splice @rest, $i, 1;
-			__SUB__->([@$done, $next], @rest);
-		}
-	};
-	$permute->([], @events);
-	is_deeply \%end, { 'completed39' => 24 },
-	    '24 orders of a call\'s events end in the same row';
 };
 
 subtest 'updated_at moves when something changes, and only then' => sub {
@@ -750,9 +671,6 @@ sub upgrade_story ($db, $like) {
 	is value($dbh, q{SELECT analysis #>> '{}' FROM transcriptions
 		 WHERE recording_sid = 'RE1'}),
 	    "## Summary\nWants a *call* back.", 'markdown stays readable';
-	is_deeply rows($dbh, q{SELECT call_sid, status_rank FROM twilio_calls
-		 ORDER BY 1}), [['CA1', 9], ['CA2', 2], ['CA3', 0]],
-	    'old statuses have their ranks';
 	is sqlstate($dbh, q{INSERT INTO twilio_calls (call_sid, user_id)
 		VALUES ('CAnew', 'user-123')}), '', 'user-123 is welcome';
 
@@ -788,10 +706,10 @@ subtest 'an earlier installation that had dropped the key to calls' => sub {
 		recording_url, duration, status, created_at)
 		VALUES ('RE9', 'CA9', 'u', 1, NULL, '2025-04-01 10:00+00')};
 	guide_setup('nokey');
-	is_deeply rows($dbh, q{SELECT call_sid, status, status_rank,
+	is_deeply rows($dbh, q{SELECT call_sid, status,
 		      created_at = '2025-04-01 10:00+00'
 		  FROM twilio_calls WHERE call_sid = 'CA9'}),
-	    [['CA9', 'unknown', -1, 1]], 'a stub stands in for the lost call';
+	    [['CA9', 'unknown', 1]], 'a stub stands in for the lost call';
 	is value($dbh, q{SELECT status || ' ' || step FROM twilio_recordings
 		 WHERE recording_sid = 'RE9'}), 'pending download',
 	    'its recording is due';

@@ -407,6 +407,54 @@ subtest 'an inbound text keeps what the first request said' => sub {
 		'body, direction, status';
 };
 
+# --- any two ---------------------------------------------------------------
+
+# In the order in which they may follow each other; of those side by side the
+# first to come stays.
+my %order = (
+	call => [ [ qw(queued a-new-word) ], ['initiated'], ['ringing'],
+		['in-progress'], [ qw(completed busy failed no-answer
+		canceled) ] ],
+	text => [ [ qw(scheduled a-new-word) ], ['accepted'], ['queued'],
+		['receiving'], ['sending'], ['sent'], [ qw(delivered undelivered
+		failed canceled received partially_delivered) ], ['read'] ],
+);
+
+for my $kind (sort keys %order) {
+	subtest "any two statuses of a $kind, one after the other" => sub {
+		my (%place, @stories, %expected);
+		my $n = 0;
+		for my $words (@{ $order{$kind} }) {
+			$place{$_} = $n for @$words;
+			$n++;
+		}
+		for my $first (sort keys %place) {
+			for my $second (sort keys %place) {
+				my %form = $kind eq 'call' ? $t->call : $t->text;
+				delete $form{SmsStatus};
+				my $status = $kind eq 'call' ? 'CallStatus' :
+					'MessageStatus';
+				push @stories, [ map { [ '/api/twilio/status',
+					{ %form, $status => $_ } ] } $first,
+					$second ];
+				$expected{ $form{CallSid} // $form{MessageSid} }
+					= "$first, $second: " .
+					($place{$second} > $place{$first} ?
+					$second : $first);
+			}
+		}
+		is_deeply deliver_all(@stories), [], 'all are taken';
+		my ($table, $sid) = $kind eq 'call' ? qw(twilio_calls call_sid)
+			: qw(twilio_sms message_sid);
+		my %is = map { @$_ } @{ $t->dbh->selectall_arrayref("select
+			$sid, status from $table where $sid = any(?)", undef,
+			[ keys %expected ]) };
+		is_deeply { map { my $story = $expected{$_}; $_ =>
+			$story =~ s/: .*//r . ": $is{$_}" } keys %is },
+			\%expected, 'and the further one holds';
+	};
+}
+
 # --- at once ---------------------------------------------------------------
 
 subtest 'the same webhook a hundred times at once is one' => sub {

@@ -344,6 +344,15 @@ event_values(const struct event *ev, const struct cfg *cfg, struct mem *m,
 }
 
 bool
+event_is_consent(const struct event *ev)
+{
+	const char *code = form_some(ev->form, "ErrorCode");
+
+	return consent(ev, NULL, NULL) != NULL ||
+	    (code != NULL && strcmp(code, "21610") == 0);
+}
+
+bool
 event_recording_of(const struct event *call, struct event *recording)
 {
 	const char *sid = form_some(call->form, "RecordingSid");

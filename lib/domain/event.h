@@ -40,6 +40,9 @@ const char	*event_route(const char *path);
  * the right shape, and so nothing to store it under. */
 MUST_CHECK bool	 event_read(struct event *, struct mem *, struct err *);
 
+/* A text that changes who may be texted by whom: STOP, START, error 21610. */
+bool		 event_is_consent(const struct event *);
+
 /* The values of the statement for its kind (sql.def), in order. */
 void		 event_values(const struct event *, const struct cfg *,
 		     struct mem *, struct db_value[EVENT_MAX_VALUES]);

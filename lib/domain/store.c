@@ -108,9 +108,11 @@ bool
 store_event(struct store *s, struct mem *m, const struct event *ev,
     bool *fresh, struct err *e)
 {
-	static const enum sql_statement statements[] = { [EVENT_CALL] = SQL_CALL,
-				     [EVENT_SMS] = SQL_SMS,
-				     [EVENT_RECORDING] = SQL_RECORDING };
+	static const enum sql_statement statements[] = {
+		[EVENT_CALL] = SQL_CALL, [EVENT_SMS] = SQL_TEXT,
+		[EVENT_RECORDING] = SQL_RECORDING,
+	};
+	enum sql_statement	 which = statements[ev->kind];
 	struct db_value		 values[EVENT_MAX_VALUES];
 	struct db_rows		*rows;
 	struct event		 recording;
@@ -118,7 +120,9 @@ store_event(struct store *s, struct mem *m, const struct event *ev,
 	if (!adopt(s, m, ev, e))
 		return false;
 	event_values(ev, s->cfg, m, values);
-	if (!sql_run(s, m, statements[ev->kind], values, &rows, e))
+	if (ev->kind == EVENT_SMS && event_is_consent(ev))
+		which = SQL_CONSENT;
+	if (!sql_run(s, m, which, values, &rows, e))
 		return false;
 	*fresh = db_get_long(rows, 0, 0) != 0;
 	if (!event_recording_of(ev, &recording))
