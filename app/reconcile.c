@@ -247,7 +247,7 @@ describe(struct reading *g, struct mem *m, const cJSON *items, bool *older)
 		*older = false;
 		json_add_text(g->sids, NULL, sid);
 		g->r->found[g->list].listed += is_ours(g, item);
-		if (at > time(NULL) - grace)
+		if (at > g->look.began_s - grace)
 			continue;
 		o = cJSON_CreateObject();
 		json_add_number(o, "n", n);

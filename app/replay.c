@@ -5,6 +5,7 @@
 #include "replay.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -150,7 +151,9 @@ replay_kept(struct replay *r, struct mem *m, const char *name, struct err *e)
 	char		*bytes, *came_at;
 	size_t		 n;
 
-	if (lstat(path, &st) != 0 || st.st_mtime + SETTLED_S > time(NULL))
+	/* One from the future is from before the clock was set back. */
+	if (lstat(path, &st) != 0 ||
+	    labs((long)(time(NULL) - st.st_mtime)) < SETTLED_S)
 		return true;	/* the next pass will see */
 	came_at = clock_rfc3339(m, st.st_mtime);
 	if (!spool_read_file(m, path, MAX_KEPT, &bytes, &n, e)) {
