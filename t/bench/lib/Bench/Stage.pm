@@ -93,6 +93,7 @@ sub load ($self, $name, %o) {
 	$seen{us}{postgres} = (tree_us($postgres) - $before{postgres})
 		/ $seen{good};
 	$seen{us}{load} = 1e6 * $seen{cpu} / $seen{good};
+	$self->{served}{$name} += $seen{good};
 	return \%seen;
 }
 

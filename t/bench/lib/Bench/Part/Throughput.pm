@@ -26,6 +26,10 @@ sub run ($s) {
 		}
 	}
 	_rows($s->report);
+	open my $plot, '>', "$s->{out}/rates.tsv" or die $!;
+	say {$plot} join "\t", $called{$_}, $s->report->middle('rate', $_)
+		for grep { $_ ne 'hello' && $_ ne 'nginx' } @contenders;
+	close $plot or die $!;
 	return;
 }
 

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: ISC
+# Bench::Part::Start: from being started to the first answer; and a pass of
+# the sweep when there is nothing to do, as in most minutes.
+package Bench::Part::Start;
+use v5.36;
+
+use Ringback::Pass;
+use Ringback::Worker;
+use Time::HiRes qw(time);
+
+sub run ($s) {
+	my ($t, $r) = ($s->t, $s->report);
+	$s->clear;
+	# A worker leaves, the next comes: with one of everything warm.
+	for my $round (0 .. ($s->quick ? 10 : 30)) {
+		my %text = $t->text;
+		my $start = time;
+		my $worker = Ringback::Worker->start($t);
+		my $status = $worker->post('/api/twilio/sms', \%text);
+		my $ms = 1000 * (time - $start);
+		$worker->stop;
+		die "worker: $status" if $status != 200;
+		$start = time;
+		($status) = Ringback::Pass->run($t);
+		my $pass = 1000 * (time - $start);
+		die "sweep: $status" if $status != 0;
+		next if !$round;
+		$r->sample('start', 'worker', $round, $ms);
+		$r->sample('start', 'sweep', $round, $pass);
+	}
+	$r->row('start', 'worker to first answer', $r->middle(qw(start worker)),
+		'<=', 30, 'ms');
+	$r->row('start', 'sweep with nothing due', $r->middle(qw(start sweep)),
+		'<=', 15, 'ms');
+	return;
+}
+
+1;
