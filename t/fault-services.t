@@ -11,6 +11,7 @@ use List::Util qw(shuffle);
 use Ringback::Clock;
 use Ringback::Fake;
 use Ringback::Figure qw(figure seed);
+use Ringback::Internet qw(no_namespaces certificate with_file);
 use Ringback::Outside qw(speech);
 use Ringback::Pass;
 use Ringback::Test;
@@ -260,28 +261,17 @@ subtest 'a server that trickles or is silent is not waited for' => sub {
 
 # --- names and certificates -----------------------------------------------
 
-my $no_namespace = $> != 0 || system('unshare -n -m true 2>/dev/null') != 0;
-
-# For Pass's before: that file in the place of this machine's.
-sub with_file ($path, $text) {
-	my $file = $t->dir . '/run/' . $path =~ s{.*/}{}r;
-	open my $fh, '>', $file or die "$file: $!";
-	print {$fh} $text;
-	close $fh or die "$file: $!";
-	chmod 0644, $file;
-	return (qw(unshare -m sh -ec),
-		'mount --bind "$1" "$2"; shift 2; exec "$@"', 'sh', $file,
-		$path);
-}
+my $why = no_namespaces();
+my $run = $t->dir . '/run';
 
 subtest 'a name that nobody knows is an outage' => sub {
-	plan skip_all => 'no mount namespaces here' if $no_namespace;
+	plan skip_all => $why if $why;
 	for my $name (qw(twilio openai llm)) {
 		my @sids = map { due() } 1 .. 2;
 		my ($status, $out) = Ringback::Pass->run($t, {
 			$base{$name} => 'https://api.example.invalid',
 			OPENAI_API_KEY => 'canary-openai-key-17',
-			before => [ with_file('/etc/nsswitch.conf',
+			before => [ with_file($run, '/etc/nsswitch.conf',
 			"hosts: files\n") ] }, '--jobs', 1);
 		is $status, 75, "$name: exit 75";
 		like $out, qr/stopped:\ \Q$whose{$name}\E\ gave\ no\ answer:
@@ -294,13 +284,13 @@ subtest 'a name that nobody knows is an outage' => sub {
 };
 
 subtest 'a name server that does not answer is not waited for' => sub {
-	plan skip_all => 'no network namespaces here' if $no_namespace;
+	plan skip_all => $why if $why;
 	my @sids = map { due() } 1 .. 2;
 	my $start = time;
 	# The sweep inherits its socket, which nobody reads.
 	my ($status, $out) = Ringback::Pass->run($t, {
 		TWILIO_API_BASE_URL => 'https://api.example.invalid',
-		before => [ qw(unshare -n), with_file('/etc/resolv.conf',
+		before => [ qw(unshare -n), with_file($run, '/etc/resolv.conf',
 		"nameserver 127.0.0.1\n"), qw(perl -MIO::Socket::INET -e),
 			<<'PL' ] });
 			system(qw(ip link set lo up)) == 0 or die;
@@ -318,27 +308,8 @@ PL
 	all_is_well('a name server again', @sids);
 };
 
-# A certificate of openssl's for this address, and its key.
-sub certificate ($dir, $name, %o) {
-	my $names = $o{names} // 'IP:127.0.0.1';
-	my ($cert, $key) = map { "$dir/$name.$_" } qw(pem key);
-	my ($status, $out, $err) = Ringback::Test::run_command('sh', '-ec',
-		<<'SH', 'sh', $dir, $name, $names, $o{days} // 1);
-		cd "$1"
-		[ -e ca.pem ] || openssl req -x509 -newkey rsa:2048 -nodes \
-		    -keyout ca.key -out ca.pem -days 1 -subj "/CN=test CA"
-		openssl req -newkey rsa:2048 -nodes -keyout "$2.key" \
-		    -out "$2.csr" -subj "/CN=$2"
-		echo "subjectAltName=$3" >"$2.ext"
-		openssl x509 -req -in "$2.csr" -CA ca.pem -CAkey ca.key \
-		    -CAcreateserial -days "$4" -extfile "$2.ext" -out "$2.pem"
-SH
-	die "openssl: $err" if $status != 0;
-	return [ $cert, $key ];
-}
-
 subtest 'who is not who they say they are hears nothing' => sub {
-	plan skip_all => 'no mount namespaces here' if $no_namespace;
+	plan skip_all => $why if $why;
 	my $dir = $t->dir . '/run/ca';
 	mkdir $dir or die "$dir: $!";
 	my $handlers = $outside->fakes;
@@ -349,7 +320,7 @@ subtest 'who is not who they say they are hears nothing' => sub {
 	};
 	my $genuine = Ringback::Fake->new($any, tls => certificate($dir,
 		'genuine'));
-	my @trusting = with_file('/etc/ssl/certs/ca-certificates.crt',
+	my @trusting = with_file($run, '/etc/ssl/certs/ca-certificates.crt',
 		Ringback::Test::slurp("$dir/ca.pem"));
 	for my $case ([ 'an expired certificate', 1, days => -1 ],
 		[ "somebody else's certificate", 1, names =>
