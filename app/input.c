@@ -210,7 +210,7 @@ place(struct input *in, const char *handler, enum input_where where,
 
 	if (p == NULL)
 		return err_field(e, ERR_INPUT, "unknown_field", name,
-		    "%s is not known here", name);
+		    "this field is not known here");	/* logged: no name */
 	for (size_t i = 0; i < in->count; i++)
 		if (in->values[i].param == p)
 			return bad(e, p, "was given twice");
