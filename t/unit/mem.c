@@ -27,16 +27,28 @@ late(void *arg)
 	mem_defer(dying, note, s);
 }
 
+/* What the compiler must not see. */
+static volatile size_t	half = SIZE_MAX / 2, nearly = SIZE_MAX - 4, ten = 10;
+
 static void
 too_many(void)
 {
-	(void)mem_array(starving, SIZE_MAX / 2, 3);
+	(void)mem_array(starving, half, 3);
 }
 
 static void
 too_large(void)
 {
-	(void)mem_get(starving, SIZE_MAX - 4);
+	(void)mem_get(starving, nearly);
+}
+
+static void
+too_far(void)
+{
+	char *s = mem_get(starving, ten);
+
+	memset(s, 'x', ten + 1);
+	starving = s[0] == 'x' ? NULL : starving;
 }
 
 int
@@ -89,6 +101,12 @@ main(void)
 	starving = mem_new();
 	tap_aborts(too_many, "count * size beyond size_t aborts");
 	tap_aborts(too_large, "a size beyond size_t aborts");
+#if __USE_FORTIFY_LEVEL > 2
+	tap_aborts(too_far, "writing past an object's end aborts");
+#else
+	(void)too_far;
+	tap_ok(true, "FORTIFY is below 3: nothing watches for more");
+#endif
 	mem_free(starving);
 	return tap_done();
 }
