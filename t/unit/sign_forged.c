@@ -39,9 +39,19 @@ struct request {
 	char			 token[80];
 	char			 signature[64];
 	char			 text[PAIRS + 1][2][64];	/* names, values */
-	struct form_pair	 pairs[PAIRS + 1];
+	struct form_pair	 pairs[PAIRS + 1], sorted[PAIRS + 1];
 	struct form		 form;
 };
+
+/* As form_parse() leaves it. */
+static struct form *
+sorted(struct request *r)
+{
+	r->form.sorted = r->sorted;
+	memcpy(r->sorted, r->pairs, sizeof(r->sorted));
+	qsort(r->sorted, r->form.count, sizeof(r->sorted[0]), form_compare);
+	return &r->form;
+}
 
 static void
 refer(struct request *r, size_t i)
@@ -93,7 +103,7 @@ make(struct mem *m, struct request *r)
 	(void)snprintf(r->url, sizeof(r->url), "%s", URL);
 	(void)snprintf(r->token, sizeof(r->token), "%s", TOKEN);
 	(void)snprintf(r->signature, sizeof(r->signature), "%s",
-	    sign_make(m, TOKEN, URL, &r->form));
+	    sign_make(m, TOKEN, URL, sorted(r)));
 }
 
 static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv"
@@ -276,7 +286,7 @@ static const struct {
 static enum sign_result
 check(const struct request *r)
 {
-	return sign_check(r->signature, r->token, r->url, &r->form, NULL, 0);
+	return sign_check(r->signature, r->token, r->url, sorted(r), NULL, 0);
 }
 
 int
