@@ -38,6 +38,7 @@ sub reconnect ($t, @programs) {
 }
 
 sub explain ($t, @programs) {
+	$t->{plans_from} = length $t->log('postgres');
 	as_superuser($t, map { "ALTER DATABASE ringback SET $_" }
 		"session_preload_libraries = 'auto_explain'",
 		'auto_explain.log_analyze = on', 'auto_explain.log_buffers = on',
@@ -47,9 +48,12 @@ sub explain ($t, @programs) {
 	return;
 }
 
+# What the log has of plans goes, too: there are values in them.
 sub explain_no_more ($t, @programs) {
 	as_superuser($t, 'ALTER DATABASE ringback RESET ALL');
 	reconnect($t, @programs);
+	truncate $t->dir . '/log/postgres.log', $t->{plans_from}
+		or die "postgres.log: $!";
 	return;
 }
 
@@ -63,9 +67,20 @@ sub plans ($t, $do) {
 		/plan:\n((?:\t.*\n)+)/g;
 }
 
+# A node counts what those below it touched. Not so where a WITH changes rows
+# that nobody selects from: that is done when all else is over.
 sub touched ($plan) {
-	return sum0(map { $_ // 0 } @$plan{'Shared Hit Blocks',
-		'Shared Read Blocks', 'Temp Read Blocks'});
+	my (%with, %selected);
+	my $look; $look = sub ($node) {
+		$with{$1} = $node if ($node->{'Subplan Name'} // '')
+			=~ /^CTE (.*)/;
+		$selected{ $node->{'CTE Name'} } = 1 if $node->{'CTE Name'};
+		$look->($_) for @{ $node->{Plans} // [] };
+	};
+	$look->($plan);
+	return sum0 map { $_ // 0 } map { @$_{'Shared Hit Blocks',
+		'Shared Read Blocks', 'Temp Read Blocks'} } $plan,
+		map { $with{$_} } grep { !$selected{$_} } keys %with;
 }
 
 1;

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: ISC
+# What a webhook costs, in counts that no clock and no busy machine can change:
+# the worker's instructions, as valgrind counts them, and the pages that
+# PostgreSQL touches for the hot statements. Each has a ceiling, five in a
+# hundred above what it was when that was last written down: whoever passes it
+# has made webhooks dearer, and either finds out why or raises it knowingly.
+use v5.36;
+use Test::More;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use File::Temp qw(tempdir);
+use List::Util qw(sum0);
+use Ringback::Figure qw(figure);
+use Ringback::Instant;
+use Ringback::Pass;
+use Ringback::Plans qw(explain explain_no_more plans touched);
+use Ringback::Test;
+use Ringback::Worker;
+use Time::HiRes qw(sleep);
+
+# What it was; the ceiling is 1.05 of that. Instructions are those of a build
+# as configure makes it.
+my %instructions = (
+	voice     => 110_950,
+	status    => 84_810,
+	sms       => 89_440,
+	recording => 106_020,
+);
+my %buffers = (
+	'voice'             => 26,
+	'voice, again'      => 5,
+	'status'            => 21,
+	'sms'               => 22,
+	'recording'         => 24,
+	'sweep: claim'      => 22,
+	'sweep: transcript' => 44,
+	'sweep: analysis'   => 24,
+);
+
+my $POSTS = 40;
+my $instant = Ringback::Instant->new;
+my $t = Ringback::Test->new(workers => 1, env => { $instant->env });
+
+# A call and what follows it, and a text: [path, form] by name.
+sub story () {
+	my %call = $t->call;
+	my %text = $t->text;
+	return (voice => [ '/api/twilio/voice', \%call ],
+		recording => [ '/api/twilio/recording-status',
+			{ $t->recording($call{CallSid}) } ],
+		status => [ '/api/twilio/status', { %call,
+			CallStatus => 'completed', CallDuration => 42 } ],
+		sms => [ '/api/twilio/sms', \%text ]);
+}
+
+sub ceiling ($name, $seen, $was, $unit) {
+	return figure($name, sprintf('%.0f', $seen), '<=',
+		int($was * 1.05), unit => $unit);
+}
+
+# --- the worker ------------------------------------------------------------
+
+# Of a worker that has started, answered each kind a few times and then those,
+# until it ended.
+sub counted (@posts) {
+	my $dir = tempdir(CLEANUP => 1);
+	chmod 0777, $dir;
+	my $worker = Ringback::Worker->start($t, { before => [ 'valgrind', '-q',
+		'--tool=callgrind', '--trace-children=yes',
+		"--callgrind-out-file=$dir/out" ] });
+	my @warm = map { my %kind = story();
+		map { $kind{$_} } qw(voice recording status sms) } 1 .. 5;
+	my @bad = grep { $_ !~ /^20[04]$/ }
+		map { $worker->post(@$_) } @warm, @posts;
+	is_deeply \@bad, [], 'all are answered';
+	# One that is told to end while it still tidies up after the last
+	# leaves by another way, with a million instructions more.
+	sleep 0.3;
+	is $worker->stop, 'exit 0', 'and it ends when told to';
+	my ($total) = Ringback::Test::slurp("$dir/out")
+		=~ /^(?:totals|summary): (\d+)/m;
+	return $total // BAIL_OUT('valgrind counted nothing');
+}
+
+sub cannot_count () {
+	my ($built) = Ringback::Test::slurp($t->dir . '/.state')
+		=~ /^BINDIR=(.+)$/m;
+	return 'a build with instruments counts those too' if
+		Ringback::Test::slurp("$built/ringback-worker")
+		=~ /__asan_init|__gcov_/;
+	return;
+}
+
+subtest 'instructions of the worker for each webhook' => sub {
+	my $no = cannot_count();
+	plan skip_all => $no if $no;
+	my $none = counted();
+	for my $name (sort keys %instructions) {
+		# Those of the other kinds that must come before it are in
+		# neither count: they go to the pool's own worker.
+		my @stories = map { { story() } } 1 .. $POSTS;
+		if ($name ne 'voice' && $name ne 'sms') {
+			$t->post_signed(@{ $_->{voice} }) for @stories;
+		}
+		my $all = counted(map { $_->{$name} } @stories);
+		ceiling($name, ($all - $none) / $POSTS, $instructions{$name},
+			'instructions');
+	}
+};
+
+# --- the database ----------------------------------------------------------
+
+sub middle (@values) { return (sort { $a <=> $b } @values)[@values / 2] }
+
+sub of_post ($path, $form) {
+	return sum0 map { touched($_) } plans($t, sub {
+		$t->post_signed($path, $form);
+	});
+}
+
+subtest 'buffers of the statements for each webhook' => sub {
+	explain($t, 'ringback-hooks');
+	# Prepared statements are planned anew at first.
+	my %seen;
+	for (1 .. 20) {
+		my %kind = story();
+		push @{ $seen{$_} }, of_post(@{ $kind{$_} })
+			for qw(voice recording status sms);
+		push @{ $seen{'voice, again'} }, of_post(@{ $kind{voice} });
+	}
+	explain_no_more($t, 'ringback-hooks');
+	ceiling($_, middle(@{ $seen{$_} }), $buffers{$_}, 'buffers')
+		for sort keys %seen;
+};
+
+subtest 'buffers of a sweep for each recording' => sub {
+	$instant->due($t, 50);
+	explain($t);
+	my @bad;
+	my @plans = plans($t, sub {
+		my ($status, $out, $err) = Ringback::Pass->run($t, {},
+			'--jobs', 1);
+		push @bad, "$status: $out$err" if $status != 0;
+	});
+	explain_no_more($t);
+	is_deeply \@bad, [], 'the pass ends well';
+	my %like = ('sweep: claim' => qr/SKIP LOCKED.*RETURNING r\.id/s,
+		'sweep: transcript' => qr/INSERT INTO transcriptions/,
+		'sweep: analysis' => qr/UPDATE transcriptions/);
+	for my $name (sort keys %like) {
+		my @seen = map { touched($_) / ($_->{'Actual Rows'} || 1) }
+			grep { $_->{'Query Text'} =~ $like{$name} &&
+			$_->{'Actual Rows'} } @plans;
+		ok @seen >= 50, "$name: " . @seen . ' times' or next;
+		ceiling($name, middle(@seen), $buffers{$name}, 'buffers');
+	}
+};
+
+$instant->stop;
+$t->done;
