@@ -169,11 +169,13 @@ set(struct cfg *c, struct mem *m, const struct row *r, const char *value,
 {
 	long min, max, v;
 
+	if (!text_is_utf8(value, strlen(value))) {
+		buf_printf(problems, "%s: not UTF-8\n", r->env);
+		return;
+	}
 	switch (r->type) {
 	case TEXT:
-		if (!text_is_utf8(value, strlen(value)))
-			buf_printf(problems, "%s: not UTF-8\n", r->env);
-		else if (r->shape != NULL && !text_matches(value, r->shape))
+		if (r->shape != NULL && !text_matches(value, r->shape))
 			buf_printf(problems, "%s: not of the form %s\n",
 			    r->env, r->shape);
 		else

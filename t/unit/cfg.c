@@ -46,6 +46,8 @@ static const struct {
 	{ "a value", BYTES("LLM_MODEL=m\n"), NULL },
 	{ "a value that a NUL would cut", BYTES("#\nLLM_MODEL=m\0n\n"),
 	    "FILE line 2: not NAME=value\n" },
+	{ "a URL of bad bytes", BYTES("LLM_BASE_URL=https://exampl\xfc/\n"),
+	    "LLM_BASE_URL: not UTF-8\n" },
 	{ "no slash behind the scheme but at the end",
 	    BYTES("LLM_BASE_URL=http:/127.0.0.1/a:///\n"), "LLM_BASE_URL: not "
 	    "an http(s) URL without user, query or fragment\n" },
