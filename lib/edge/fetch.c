@@ -214,6 +214,8 @@ set_safety(struct flight *t)
 	SET(FOLLOWLOCATION, 0L);
 	SET(PROXY, "");
 	SET(NETRC, (long)CURL_NETRC_IGNORED);
+	/* Whatever openssl.cnf would allow. */
+	SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(SSL_VERIFYPEER, 1L);
 	SET(SSL_VERIFYHOST, 2L);
 	SET(FORBID_REUSE, 1L);
@@ -302,6 +304,27 @@ fetch_start(struct fetch *f, struct mem *m, const struct fetch_request *q,
 	launch(t);
 }
 
+/* What curl makes of a relative Location begins with the user and password
+ * of the request before. NULL: no address. */
+static const char *
+without_user(struct mem *m, const char *url)
+{
+	CURLU		*u = curl_url();
+	char		*part = NULL;
+	const char	*plain = NULL;
+
+	if (u == NULL)
+		abort();
+	if (url != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_set(u, CURLUPART_USER, NULL, 0) == CURLUE_OK &&
+	    curl_url_set(u, CURLUPART_PASSWORD, NULL, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_URL, &part, 0) == CURLUE_OK)
+		plain = mem_dup(m, part);
+	curl_free(part);
+	curl_url_cleanup(u);
+	return plain;
+}
+
 /* Everything after the first hop goes without credentials, and off this
  * machine only to public addresses. */
 static bool
@@ -310,7 +333,7 @@ redirect(struct flight *t, const char *to)
 	if (!t->q.follow || to == NULL || t->redirects++ >= MAX_REDIRECTS)
 		return false;
 	t->public_only = t->public_only || !cfg_is_loopback(t->q.url);
-	t->q.url = mem_dup(t->m, to);
+	t->q.url = to;
 	t->q.user = t->q.password = t->q.bearer = NULL;
 	buf_reset(t->a.body);
 	return true;
@@ -342,18 +365,18 @@ retry_after(struct flight *t)
 static void
 answer(struct flight *t, CURLcode code)
 {
-	char		*type = NULL, *to = NULL;
+	char		*type = NULL, *location = NULL;
 	curl_off_t	 sent = 0;
 	bool		 again;
 
 	(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE,
 	    &t->a.status);
 	(void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);
-	(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &to);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL,
+	    &location);
 	(void)curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
 	t->a.sent = sent > 0;
 	t->a.type = mem_dup(t->m, type == NULL ? "" : type);
-	t->a.location = mem_dup(t->m, to);
 	t->a.retry_after_s = retry_after(t);
 	if (code != CURLE_OK) {
 		t->a.status = 0;
@@ -362,7 +385,8 @@ answer(struct flight *t, CURLcode code)
 		    curl_easy_strerror(code));
 	}
 	again = code == CURLE_OK && t->a.status >= 300 &&
-	    t->a.status < 400 && redirect(t, t->a.location);
+	    t->a.status < 400 &&
+	    redirect(t, without_user(t->m, location));
 	land(t);
 	if (again)
 		launch(t);

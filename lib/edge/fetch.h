@@ -50,7 +50,6 @@ struct fetch_answer {
 	bool		 sent;		/* the request may have reached the
 					   server: a create is ambiguous */
 	const char	*type;		/* media type, "" when none */
-	const char	*location;	/* redirect target or NULL */
 	long		 retry_after_s;	/* -1: not given; HTTP dates count */
 	struct buf	*body;
 	char		 error[256];	/* of the transport; "" when none */

@@ -12,7 +12,8 @@ check_shape(const cJSON *j, int depth, int max_members)
 {
 	const cJSON *item;
 
-	must(depth <= JSON_MAX_DEPTH || cJSON_GetArraySize(j) == 0);
+	must(depth < JSON_MAX_DEPTH || !(cJSON_IsArray(j) ||
+	    cJSON_IsObject(j)));
 	must(cJSON_GetArraySize(j) <= max_members);
 	if (cJSON_IsString(j))
 		must(text_is_utf8(j->valuestring, strlen(j->valuestring)));
@@ -23,6 +24,16 @@ check_shape(const cJSON *j, int depth, int max_members)
 			    json_get(j, item->string) == item);
 		check_shape(item, depth + 1, max_members);
 	}
+}
+
+/* Would cut the string it stands in, without a word. */
+static bool
+escapes_nul(const char *s, size_t n)
+{
+	for (size_t i = 0; i + 6 <= n; i++)
+		if (s[i] == '\\' && memcmp(s + i++, "\\u0000", 6) == 0)
+			return true;
+	return false;
 }
 
 int
@@ -44,6 +55,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		check_shape(again, 0, JSON_MAX_MEMBERS);
 	}
 	if (trusted) {
+		must(memchr(s, '\0', n) == NULL && !escapes_nul(s, n));
 		check_shape(j, 0, INT32_MAX);
 		text = json_print(m, j);
 		must(text_is_utf8(text, strlen(text)));
