@@ -32,6 +32,7 @@ struct request {
 	struct input		*input;		/* the JSON API: see input.h */
 	struct key		 key;		/* auth READ, SEND */
 	bool			 verified;	/* auth TWILIO: signature good */
+	const char		*route;		/* for the log line, or NULL */
 	const char		*path_value;	/* of {…} in the path */
 	const char		*sid;		/* for the log line, or NULL */
 	const char		*kept;		/* where the event went, ditto */

@@ -50,6 +50,7 @@ find(const struct app *app, struct request *q, struct http_response *r,
 
 		if (!fits(row->path, path, &q->path_value))
 			continue;
+		q->route = row->path;
 		if (row->pool == app->pool &&
 		    strcmp(row->method, q->http.method) == 0)
 			return row;

@@ -81,7 +81,7 @@ serve(struct app *app, FCGX_Request *fcgi)
 	log_at(r.status >= 500 ? LEVEL_ERROR : LEVEL_INFO, "request",
 	    "method=%s path=%s status=%d ms=%ld bytes=%zu sid=%s kept=%s%s%s",
 	    q.http.method == NULL ? "-" : q.http.method,
-	    log_quote(q.http.path == NULL ? "-" : q.http.path), r.status,
+	    log_quote(q.route == NULL ? "-" : q.route), r.status,
 	    ms, r.body->len, q.sid == NULL ? "-" : q.sid,
 	    q.kept == NULL ? "-" : q.kept, ok ? "" : " error=",
 	    ok ? "" : log_quote(e.text));
