@@ -40,7 +40,11 @@ static const struct {
 	{ "/twilio/recording", "/api/twilio/recording" },
 };
 
-enum how { TEXT, NUMBER, CODE, DATE, MAKE };	/* CODE: 0 is none */
+/* WORD: letters, digits, - and _. CODE: 0 is none. Twilio signs names and
+ * values without anything between them, so whoever has caught a request may
+ * shift their borders: "completed" becomes "completedRecordingUrlhttps:…".
+ * What is no word, number or date then says nothing (FAULTS T3). */
+enum how { TEXT, WORD, NUMBER, CODE, DATE, MAKE };
 
 struct source {
 	enum how	  how;
@@ -48,6 +52,17 @@ struct source {
 	const char	*(*make)(const struct event *, const struct cfg *,
 			    struct mem *);
 };
+
+#define WORD_CHARS	40
+
+static const char *
+word(const char *s)
+{
+	size_t n = s == NULL ? 0 : strspn(s, "abcdefghijklmnopqrstuvwxyz"
+		    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+
+	return n == 0 || n > WORD_CHARS || s[n] != '\0' ? NULL : s;
+}
 
 /* Our own number's SID: Twilio does not send it (FACTS 0.13). */
 static const char *
@@ -82,7 +97,7 @@ call_metadata(const struct event *ev, const struct cfg *cfg, struct mem *m)
 static const char *
 sms_direction(const struct event *ev, const struct cfg *cfg, struct mem *m)
 {
-	const char *direction = form_some(ev->form, "Direction");
+	const char *direction = word(form_some(ev->form, "Direction"));
 
 	(void)cfg, (void)m;
 	return direction != NULL ? direction :
@@ -122,6 +137,21 @@ error_sentence(const struct event *ev, const struct cfg *cfg, struct mem *m)
 	return codes_sentence(m, v);
 }
 
+/* A number, a short code, or one behind a channel: "whatsapp:+1…". */
+static bool
+is_party(const char *s)
+{
+	size_t n;
+
+	if (s == NULL)
+		return false;
+	n = strspn(s, "abcdefghijklmnopqrstuvwxyz");
+	s += n != 0 && s[n] == ':' ? n + 1 : 0;
+	s += *s == '+';
+	n = strspn(s, "0123456789");
+	return n >= 3 && n <= 15 && s[n] == '\0';
+}
+
 /* STOP and START, whether Twilio recognised them or we do. */
 static const char *
 consent(const struct event *ev, const struct cfg *cfg, struct mem *m)
@@ -130,7 +160,9 @@ consent(const struct event *ev, const struct cfg *cfg, struct mem *m)
 	const char *body = form_get(ev->form, "Body");
 
 	(void)cfg, (void)m;
-	if (strcmp(ev->route, "/api/twilio/sms") != 0)
+	if (strcmp(ev->route, "/api/twilio/sms") != 0 ||
+	    !is_party(form_get(ev->form, "From")) ||
+	    !is_party(form_get(ev->form, "To")))
 		return NULL;
 	if (type != NULL)
 		return type;
@@ -153,15 +185,52 @@ grace(const struct event *ev, const struct cfg *cfg, struct mem *m)
 	    ACTION_GRACE_S : "0";
 }
 
+static const char *
+either(const struct form *f, const char *name, const char *other)
+{
+	const char *v = form_some(f, name);
+
+	return v == NULL && other != NULL ? form_some(f, other) : v;
+}
+
+static const char *
+last_segment(const char *url)
+{
+	const char *slash = url == NULL ? NULL : strrchr(url, '/');
+
+	return slash == NULL ? NULL : slash + 1;
+}
+
+/* The SID of a recording: its own field, or the end of its URL. */
+static const char *
+recording_sid(const struct form *f)
+{
+	const char *sid = form_some(f, "RecordingSid");
+
+	return sid != NULL ? sid : last_segment(form_some(f, "RecordingUrl"));
+}
+
+/* A URL that does not end in the recording it is sent for is no address of
+ * it, and takes nobody's place. */
+static const char *
+recording_url(const struct event *ev, const struct cfg *cfg, struct mem *m)
+{
+	const char *url = form_some(ev->form, "RecordingUrl");
+	const char *end = last_segment(url);
+
+	(void)cfg, (void)m;
+	return end != NULL && strcmp(end, ev->sid) == 0 ? url : NULL;
+}
+
 /* From $11 on, in the order of sql.def. */
 static const struct source call_sources[] = {
 	{ TEXT, "From", "Caller", NULL }, { TEXT, "To", "Called", NULL },
-	{ TEXT, "Direction", NULL, NULL },
-	{ TEXT, "ParentCallSid", NULL, NULL },
+	{ WORD, "Direction", NULL, NULL },
+	{ WORD, "ParentCallSid", NULL, NULL },
 	{ MAKE, NULL, NULL, own_number_sid },
 	{ NUMBER, "SequenceNumber", NULL, NULL },
 	{ NUMBER, "CallDuration", NULL, NULL },
-	{ TEXT, "AnsweredBy", NULL, NULL },
+	{ WORD, "AnsweredBy", NULL, NULL },
 	{ CODE, "ErrorCode", NULL, NULL },
 	{ MAKE, NULL, NULL, call_metadata },
 };
@@ -170,18 +239,18 @@ static const struct source sms_sources[] = {
 	{ TEXT, "Body", NULL, NULL }, { MAKE, NULL, NULL, sms_direction },
 	{ NUMBER, "NumSegments", NULL, NULL },
 	{ NUMBER, "NumMedia", NULL, NULL }, { MAKE, NULL, NULL, sms_media },
-	{ TEXT, "MessagingServiceSid", NULL, NULL },
-	{ TEXT, "OptOutType", NULL, NULL },
+	{ WORD, "MessagingServiceSid", NULL, NULL },
+	{ WORD, "OptOutType", NULL, NULL },
 	{ CODE, "ErrorCode", NULL, NULL },
 	{ MAKE, NULL, NULL, error_sentence },
 	{ MAKE, NULL, NULL, consent },
 };
 static const struct source recording_sources[] = {
-	{ TEXT, "CallSid", NULL, NULL }, { TEXT, "RecordingUrl", NULL, NULL },
+	{ WORD, "CallSid", NULL, NULL }, { MAKE, NULL, NULL, recording_url },
 	{ NUMBER, "RecordingDuration", NULL, NULL },
 	{ NUMBER, "RecordingChannels", NULL, NULL },
-	{ TEXT, "RecordingSource", NULL, NULL },
-	{ TEXT, "RecordingTrack", NULL, NULL },
+	{ WORD, "RecordingSource", NULL, NULL },
+	{ WORD, "RecordingTrack", NULL, NULL },
 	{ DATE, "RecordingStartTime", NULL, NULL },
 	{ CODE, "ErrorCode", NULL, NULL }, { MAKE, NULL, NULL, grace },
 };
@@ -204,26 +273,6 @@ event_route(const char *path)
 		if (strcmp(routes[i].path, path) == 0)
 			return routes[i].route;
 	return NULL;
-}
-
-static const char *
-either(const struct form *f, const char *name, const char *other)
-{
-	const char *v = form_some(f, name);
-
-	return v == NULL && other != NULL ? form_some(f, other) : v;
-}
-
-/* The SID of a recording: its own field, or the end of its URL. */
-static const char *
-recording_sid(const struct form *f)
-{
-	const char *sid = form_some(f, "RecordingSid"), *url, *slash;
-
-	if (sid != NULL || (url = form_some(f, "RecordingUrl")) == NULL)
-		return sid;
-	slash = strrchr(url, '/');
-	return slash == NULL ? NULL : slash + 1;
 }
 
 /* ?id=UUID behind our own callback URLs names the row that was written before
@@ -317,6 +366,8 @@ source_value(const struct source *s, const struct event *ev,
 	    form_get(ev->form, s->name) : either(ev->form, s->name, s->other);
 	if (text == NULL || s->how == TEXT)
 		return db_text(text);
+	if (s->how == WORD)
+		return db_text(word(text));
 	if (s->how == NUMBER || s->how == CODE)
 		return db_text(text_to_long(text, s->how == CODE, 1L << 30,
 		    &v) ? text : NULL);
@@ -333,7 +384,7 @@ event_values(const struct event *ev, const struct cfg *cfg, struct mem *m,
 	const struct db_value	 journal[] = {
 		dedupe(ev, m), db_text(ev->route), db_text(ev->uri),
 		db_text(form_some(ev->form, "AccountSid")), db_text(ev->sid),
-		db_text(either(ev->form, k->status[0], k->status[1])),
+		db_text(word(either(ev->form, k->status[0], k->status[1]))),
 		db_bytes(ev->body, ev->body_bytes), db_text(ev->source),
 		db_bool(ev->verified), db_text(ev->received_at),
 	};
