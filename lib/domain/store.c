@@ -2,7 +2,6 @@
 /* store: values in, rows out; the meaning is in sql.def. */
 #include "domain/store.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "domain/outbox.h"
@@ -30,7 +29,6 @@ static const struct {
 struct store {
 	struct db		*db;
 	const struct cfg	*cfg;
-	int			 lock;
 	struct db_statement	 mine[SQL_STATEMENTS];
 };
 
@@ -46,15 +44,13 @@ store_new(struct mem *m, const struct cfg *cfg, enum cfg_program program,
 		.count = SQL_STATEMENTS,
 		.timeout_ms = program == CFG_SWEEP ? SWEEP_MS : WEBHOOK_MS,
 		.plan_each_time = program == CFG_API,
-		.lock = program == CFG_SWEEP ? (int)(random() & 0x7fffffff) |
-		    1 : 0,
+		.lock = program == CFG_SWEEP,
 	};
 
 	for (size_t i = 0; i < SQL_STATEMENTS; i++)
 		if (table[i].programs & program)
 			s->mine[i] = table[i].statement;
 	s->cfg = cfg;
-	s->lock = o.lock;
 	s->db = db_new(m, &o);
 	return s;
 }
@@ -71,10 +67,10 @@ store_sessions(const struct store *s)
 	return db_sessions(s->db);
 }
 
-int
+long
 store_lock(const struct store *s)
 {
-	return s->lock;
+	return db_lock(s->db);
 }
 
 void

@@ -24,7 +24,7 @@ MUST_CHECK bool	 store_check(struct store *, struct err *);
 /* How often it has connected: a new session holds nothing of the old one's. */
 unsigned	 store_sessions(const struct store *);
 /* The sweep's session holds this lock; see db.h. */
-int		 store_lock(const struct store *);
+long		 store_lock(const struct store *);
 
 /* Whatever is asked of it from now on is over by then, on clock_ms(). */
 void		 store_until(struct store *, long deadline_ms);

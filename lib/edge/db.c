@@ -4,7 +4,9 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <libpq-fe.h>
 
@@ -23,16 +25,13 @@ struct db {
 	struct db_options	 o;
 	PGconn			*conn;
 	unsigned		 sessions;
+	long			 lock;
 	unsigned		 hangs;		/* so often a server gave no answer */
 	long			 until_ms;	/* of all that is asked; 0 none */
 	long			 deadline_ms;	/* of what is being asked */
 	long			 retry_at_ms;	/* breaker; 0 closed */
 	long			 breaker_ms;	/* how long it opens next time */
 	char			 state[6];	/* SQLSTATE of the last refusal */
-};
-
-struct db_rows {
-	PGresult	*result;
 };
 
 static void
@@ -46,12 +45,6 @@ static void
 db_release(void *arg)
 {
 	hang_up(arg);
-}
-
-static void
-rows_release(void *arg)
-{
-	PQclear(arg);
 }
 
 struct db *
@@ -69,6 +62,12 @@ void
 db_until(struct db *db, long deadline_ms)
 {
 	db->until_ms = deadline_ms;
+}
+
+long
+db_lock(const struct db *db)
+{
+	return db->lock;
 }
 
 unsigned
@@ -125,8 +124,9 @@ on_notice(void *arg, const char *text)
 	log_debug("the database remarks", "text=%s", log_quote(text));
 }
 
+/* yes: whether the answer is a true in its only field; NULL nobody asks. */
 static bool
-command(struct db *db, const char *sql, struct err *e)
+command(struct db *db, const char *sql, bool *yes, struct err *e)
 {
 	PGresult	*r;
 	bool		 ok;
@@ -136,8 +136,31 @@ command(struct db *db, const char *sql, struct err *e)
 		return down(db, e, "set up");
 	ok = PQresultStatus(r) == PGRES_COMMAND_OK ||
 	    PQresultStatus(r) == PGRES_TUPLES_OK;
+	if (ok && yes != NULL)
+		*yes = PQntuples(r) == 1 && *PQgetvalue(r, 0, 0) == 't';
 	PQclear(r);
 	return ok || down(db, e, "set up");
+}
+
+/* A number that nobody has: not another host's, nor that of our own session
+ * before, which the server may not know to be over yet. */
+static bool
+take_lock(struct db *db, struct err *e)
+{
+	char		sql[96];
+	uint32_t	n;
+	bool		held = false;
+
+	for (int tries = 0; tries < 10 && !held; tries++) {
+		if (getrandom(&n, sizeof(n), 0) != sizeof(n))
+			abort();
+		db->lock = (long)(n & 0x7fffffff);
+		(void)snprintf(sql, sizeof(sql), "SELECT pg_try_advisory_lock("
+		    DB_LOCK_CLASS ", %ld)", db->lock);
+		if (!command(db, sql, &held, e))
+			return false;
+	}
+	return held || down(db, e, "no lock");
 }
 
 static bool
@@ -158,8 +181,10 @@ server_said_no(struct db *db, PGresult *r, const char *name, struct err *e)
 		kind = ERR_INPUT;
 	err_set(e, kind, "database: %s: %s %s", name, state,
 	    text == NULL ? "" : text);
-	/* Whoever holds that lock will make others wait, too. */
-	if (strcmp(state, "55P03") == 0)
+	/* Whoever holds a lock, or keeps the server busy, will make others
+	 * wait, too; but a user's search that takes too long is its own. */
+	if (strcmp(state, "55P03") == 0 ||
+	    (strcmp(state, "57014") == 0 && !db->o.plan_each_time))
 		open_breaker(db);
 	if (PQstatus(db->conn) != CONNECTION_OK || text_starts(state, "57P") ||
 	    text_starts(state, "25006"))
@@ -185,7 +210,7 @@ not_prepared(struct db *db, PGresult *r, const char *name, struct err *e)
 static bool
 check_statement(struct db *db, const struct db_statement *s, struct err *e)
 {
-	PGresult	*r, *end;
+	PGresult	*r, *end = NULL;
 	bool		 ok = true;
 
 	for (int i = 0; ok && i < 2; i++) {
@@ -200,8 +225,11 @@ check_statement(struct db *db, const struct db_statement *s, struct err *e)
 			    s->name, PQnparams(r), PQnfields(r), s->params,
 			    s->columns);
 		PQclear(r);
-		if (ok && (!pq_next(db->conn, db->deadline_ms, &end) || end != NULL))
+		if (ok && (!pq_next(db->conn, db->deadline_ms, &end) ||
+		    end != NULL)) {
+			PQclear(end);
 			return down(db, e, s->name);
+		}
 	}
 	return ok;
 }
@@ -235,27 +263,27 @@ prepare_all(struct db *db, struct err *e)
 static bool
 connect_once(struct db *db, struct err *e)
 {
-	char lock[80] = "", settings[512];
+	char settings[512];
 
 	db->conn = pq_connect(db->o.url, db->o.program, db->hangs,
 	    db->deadline_ms);
+	if (db->conn == NULL)
+		return err_set(e, ERR_CONFIG, "DATABASE_URL is not what "
+		    "libpq can read");	/* whose words would quote it */
 	if (PQstatus(db->conn) != CONNECTION_OK)
 		return down(db, e, "connect");
 	(void)PQsetNoticeProcessor(db->conn, on_notice, NULL);
-	if (db->o.lock != 0)
-		(void)snprintf(lock, sizeof(lock), "; SELECT "
-		    "pg_try_advisory_lock(" DB_LOCK_CLASS ", %d)",
-		    db->o.lock);
 	/* The server gives up a little before we do: then it says so, and the
 	 * connection is as good as before. */
 	(void)snprintf(settings, sizeof(settings),
 	    "SET statement_timeout = %ld; SET lock_timeout = %ld; "
 	    "SET idle_in_transaction_session_timeout = 5000; "
 	    "SET timezone = 'UTC'; SET client_min_messages = warning; "
-	    "SET plan_cache_mode = %s%s", db->o.timeout_ms * 9 / 10,
+	    "SET plan_cache_mode = %s", db->o.timeout_ms * 9 / 10,
 	    db->o.timeout_ms / 2, db->o.plan_each_time ?
-	    "force_custom_plan" : "auto", lock);
-	if (!command(db, settings, e))
+	    "force_custom_plan" : "auto");
+	if (!command(db, settings, NULL, e) || (db->o.lock &&
+	    !take_lock(db, e)))
 		return false;
 	if (!prepare_all(db, e)) {
 		hang_up(db);
@@ -369,78 +397,9 @@ db_run(struct db *db, struct mem *m, size_t which,
 	}
 	if (!ok)
 		return false;
-	mem_defer(m, rows_release, r);
-	if (out != NULL) {
-		*out = mem_get(m, sizeof(**out));
-		(*out)->result = r;
-	}
+	if (out != NULL)
+		*out = db_rows(m, r);
+	else
+		PQclear(r);
 	return true;
-}
-
-struct db_value
-db_text(const char *s)
-{
-	return (struct db_value){ .p = s };
-}
-
-struct db_value
-db_bytes(const void *p, size_t n)
-{
-	return (struct db_value){ .p = p, .n = n, .binary = true };
-}
-
-const char *
-db_get_bytes(const struct db_rows *rows, struct mem *m, size_t row,
-    int column, size_t *n)
-{
-	const char	*text = db_get(rows, row, column);
-	unsigned char	*bytes = text == NULL ? NULL :
-			    PQunescapeBytea((const unsigned char *)text, n);
-	const char	*copy;
-
-	if (bytes == NULL)
-		return NULL;
-	copy = mem_dup_n(m, bytes, *n);
-	PQfreemem(bytes);
-	return copy;
-}
-
-struct db_value
-db_number(struct mem *m, long v)
-{
-	return db_text(mem_printf(m, "%ld", v));
-}
-
-struct db_value
-db_real(struct mem *m, double v)
-{
-	return db_text(mem_printf(m, "%.3f", v));
-}
-
-struct db_value
-db_bool(bool v)
-{
-	return db_text(v ? "t" : "f");
-}
-
-size_t
-db_count(const struct db_rows *rows)
-{
-	return (size_t)PQntuples(rows->result);
-}
-
-const char *
-db_get(const struct db_rows *rows, size_t row, int column)
-{
-	return PQgetisnull(rows->result, (int)row, column) ? NULL :
-	    PQgetvalue(rows->result, (int)row, column);
-}
-
-long
-db_get_long(const struct db_rows *rows, size_t row, int column)
-{
-	const char	*s = db_get(rows, row, column);
-	long		 v = 0;
-
-	return s != NULL && text_to_long(s, -(1L << 62), 1L << 62, &v) ? v : 0;
 }

@@ -17,21 +17,15 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "edge/value.h"
 
 struct db;
-struct db_rows;
 
 struct db_statement {
 	const char	*name;		/* NULL: not used by this program */
 	const char	*text;
 	int		 params;
 	int		 columns;
-};
-
-struct db_value {
-	const char	*p;		/* NULL is SQL NULL */
-	size_t		 n;		/* bytes, for binary only */
-	bool		 binary;	/* bytea as it is; else text */
 };
 
 struct db_options {
@@ -41,8 +35,7 @@ struct db_options {
 	size_t			 count;
 	long			 timeout_ms;	/* per statement: connecting,
 					   preparing and the network included */
-	int			 lock;		/* held while connected, see below;
-					   0 none */
+	bool			 lock;		/* see db_lock() */
 	bool			 plan_each_time;	/* for statements whose
 					   values decide the best plan */
 };
@@ -62,26 +55,14 @@ MUST_CHECK bool	 db_check(struct db *, struct err *);
 unsigned	 db_sessions(const struct db *);
 
 /* A session's lock is how others see that it lives: pg_locks has it, as
- * advisory lock (DB_LOCK_CLASS, lock), until the connection ends, whatever
- * ends it. */
+ * advisory lock (DB_LOCK_CLASS, this number), until the connection ends,
+ * whatever ends it. Each connection draws another number. */
 #define DB_LOCK_CLASS	"1380076887"	/* "RBSW" */
+long		 db_lock(const struct db *);
 
 /* Runs statement number `which` (one statement = one transaction) with its
  * `params` values. Rows live in mem. */
 MUST_CHECK bool	 db_run(struct db *, struct mem *, size_t which,
 		     const struct db_value *, struct db_rows **, struct err *);
-
-struct db_value	 db_text(const char *s);
-struct db_value	 db_bytes(const void *p, size_t n);
-struct db_value	 db_number(struct mem *, long);
-struct db_value	 db_real(struct mem *, double);
-struct db_value	 db_bool(bool);
-
-size_t		 db_count(const struct db_rows *);
-const char	*db_get(const struct db_rows *, size_t row, int column);
-		     /* text, NULL for SQL NULL */
-const char	*db_get_bytes(const struct db_rows *, struct mem *, size_t row,
-		     int column, size_t *n);	/* bytea, NULL for SQL NULL */
-long		 db_get_long(const struct db_rows *, size_t row, int column);
 
 #endif

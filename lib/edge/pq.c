@@ -55,8 +55,9 @@ start(struct mem *m, const char *url, const char *program, unsigned first)
 	size_t			 n = 0;
 	PGconn			*c;
 
-	for (PQconninfoOption *o = given; o != NULL && o->keyword != NULL &&
-	    n < 50; o++) {
+	if (given == NULL)
+		return NULL;	/* or libpq would take its defaults */
+	for (PQconninfoOption *o = given; o->keyword != NULL && n < 50; o++) {
 		if (o->val == NULL)
 			continue;
 		keys[n] = o->keyword;
@@ -83,6 +84,8 @@ pq_connect(const char *url, const char *program, unsigned first,
 	PostgresPollingStatusType	 state = PGRES_POLLING_WRITING;
 
 	mem_free(m);
+	if (c == NULL)
+		return NULL;
 	while (PQstatus(c) != CONNECTION_BAD && state != PGRES_POLLING_OK &&
 	    state != PGRES_POLLING_FAILED && wait_for(c,
 	    state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))

@@ -11,7 +11,8 @@
 
 #include "base/mem.h"
 
-/* A connection, in CONNECTION_OK or else of no use; PQfinish() it. first:
+/* A connection, in CONNECTION_OK or else of no use; PQfinish() it. NULL: the
+ * URL cannot be read. first:
  * which of several hosts is asked first; libpq goes on to the next when one
  * refuses, but waits for one that hangs. */
 PGconn		*pq_connect(const char *url, const char *program,
