@@ -344,6 +344,34 @@ json_parse_trusted(cJSON **out, struct mem *m, const char *s, size_t n,
 	return parse(out, m, s, n, SIZE_MAX, e);
 }
 
+/* The code behind "\\u", or -1. */
+static long
+escape_code(const char *p)
+{
+	return p[0] == '\\' && p[1] == 'u' && strspn(p + 2,
+	    "0123456789abcdefABCDEF") >= 4 ? strtol((char[5]){ p[2], p[3],
+	    p[4], p[5], '\0' }, NULL, 16) : -1;
+}
+
+char *
+json_mended(struct mem *m, const char *s, size_t n)
+{
+	char	*out = text_to_utf8(m, s, n), *p = out;
+	long	 code;
+
+	while ((p = strchr(p, '\\')) != NULL) {
+		code = escape_code(p);
+		if (code >= 0xd800 && code < 0xdc00 &&
+		    (escape_code(p + 6) & 0xfc00) == 0xdc00)
+			p += 12;
+		else if (code == 0 || (code & 0xf800) == 0xd800)
+			memcpy(p + 2, "fffd", 4);
+		else
+			p += p[1] == '\0' ? 1 : 2;
+	}
+	return out;
+}
+
 cJSON *
 json_object(struct mem *m)
 {

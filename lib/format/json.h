@@ -29,6 +29,11 @@ MUST_CHECK bool	 json_parse(cJSON **, struct mem *, const char *s, size_t n,
 MUST_CHECK bool	 json_parse_trusted(cJSON **, struct mem *, const char *s,
 		     size_t n, struct err *);
 
+/* A copy in which what json_parse() refuses in texts has become U+FFFD: bad
+ * UTF-8, \u0000, half a pair of surrogates. For lists in which one text of a
+ * stranger's must not hide all others. */
+char		*json_mended(struct mem *, const char *s, size_t n);
+
 cJSON		*json_object(struct mem *);	/* new, freed with the mem */
 cJSON		*json_array(struct mem *);
 

@@ -330,6 +330,29 @@ add_nothing(void)
 	json_add(json_object(starving), "a", NULL);
 }
 
+static void
+test_mended(struct mem *m)
+{
+	static const struct {
+		const char *broken, *mended;
+	} texts[] = {
+		{ "{\"a\":\"b\"}", "{\"a\":\"b\"}" },
+		{ "\"x\\u0000y\"", "\"x\\ufffdy\"" },
+		{ "\"\\\\u0000\"", "\"\\\\u0000\"" },	/* a backslash */
+		{ "\"\\ud83d\\ude00\"", "\"\\ud83d\\ude00\"" },
+		{ "\"\\ud83d\"", "\"\\ufffd\"" },
+		{ "\"\\ude00x\"", "\"\\ufffdx\"" },
+		{ "\"\\ud83d\\u0041\"", "\"\\ufffd\\u0041\"" },
+		{ "\"\xff\"", "\"\xef\xbf\xbd\"" },
+		{ "\"\\", "\"\\" }, { "\"\\u12", "\"\\u12" },
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		tap_ok(strcmp(json_mended(m, texts[i].broken,
+		    strlen(texts[i].broken)), texts[i].mended) == 0,
+		    "mended: %s", texts[i].mended);
+}
+
 int
 main(void)
 {
@@ -339,6 +362,7 @@ main(void)
 	test_width(m);
 	test_getters(m);
 	test_writing(m);
+	test_mended(m);
 	starving = m;
 	tap_aborts(add_starving, "out of memory while adding aborts");
 	tap_aborts(parse_starving, "out of memory while parsing aborts");
