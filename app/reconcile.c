@@ -3,6 +3,7 @@
  * the look goes back. */
 #include "reconcile.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,6 +17,7 @@
 #include "domain/event.h"
 #include "domain/twilio.h"
 #include "format/json.h"
+#include "verdict.h"
 
 #include "base/banned.h"
 
@@ -88,17 +90,22 @@ get_page(struct reconcile *r, struct mem *m, const struct account *a,
 {
 	struct fetch_request	q;
 	struct fetch_answer	answer;
+	const char		*text;
 
 	if (!twilio_page(r->cfg, m, a, resource, page, most, &q, e))
 		return false;
 	fetch_one(m, &q, &answer);
 	if (answer.status != 200)
-		return err_set(e, answer.status == 401 ||
-		    answer.status == 403 ? ERR_AUTH : answer.status == 400 ||
-		    answer.status == 404 ? ERR_NOT_FOUND : ERR_UPSTREAM,
-		    "Twilio's list of %s: %s", resource, answer.status == 0 ?
-		    answer.error : mem_printf(m, "HTTP %ld", answer.status));
-	if (!json_parse_trusted(root, m, answer.body->s, answer.body->len, e))
+		return err_set(e, verdict_about_account(&answer) ? ERR_AUTH :
+		    answer.status == 403 ? ERR_FORBIDDEN :
+		    answer.status == 400 || answer.status == 404 ?
+		    ERR_NOT_FOUND : ERR_UPSTREAM, "Twilio's list of %s: %s",
+		    resource, answer.status == 0 ? answer.error :
+		    mem_printf(m, "HTTP %ld", answer.status));
+	r->reached = true;
+	/* What a stranger texted must not hide what else is on the list. */
+	text = json_mended(m, answer.body->s, answer.body->len);
+	if (!json_parse_trusted(root, m, text, strlen(text), e))
 		return false;
 	*next = json_text(*root, "next_page_uri");
 	return true;
@@ -135,9 +142,10 @@ own_numbers(struct reconcile *r, struct mem *m, const struct account *a,
 	add_own(own, r->cfg->phone_number);
 	add_own(own, r->cfg->messaging_service_sid);
 	do {
+		/* A key that may not list numbers is no reason to stop. */
 		if (!get_page(r, m, a, "IncomingPhoneNumbers", page,
 		    DEEP_PAGE_SIZE, &root, &page, e))
-			return false;
+			return e->kind == ERR_FORBIDDEN;
 		cJSON_ArrayForEach(item, json_get(root,
 		    "incoming_phone_numbers"))
 			if (points_here(r->cfg, json_text(item, "voice_url")) ||
@@ -196,7 +204,7 @@ as_form(struct mem *m, const struct field *f, const cJSON *item)
 
 static bool
 take_in(const struct reading *g, struct mem *m, const cJSON *item, time_t at,
-    struct err *e)
+    bool *fresh, struct err *e)
 {
 	struct event	 ev = {
 		.route = g->list == LOOK_MESSAGES && !is_outbound(item) ?
@@ -207,7 +215,6 @@ take_in(const struct reading *g, struct mem *m, const cJSON *item, time_t at,
 		.verified = true,
 	};
 	struct form	*form;
-	bool		 fresh;
 
 	ev.uri = ev.route;
 	ev.body_bytes = strlen(ev.body);
@@ -215,7 +222,7 @@ take_in(const struct reading *g, struct mem *m, const cJSON *item, time_t at,
 		return false;
 	ev.form = form;
 	return event_read(&ev, m, e) && store_event(g->r->store, m, &ev,
-	    &fresh, e);
+	    fresh, e);
 }
 
 static time_t
@@ -269,6 +276,7 @@ read_page(struct reading *g, struct mem *m, const cJSON *items, bool *older,
 	const char		*page = describe(g, m, items, older);
 	struct look_news	*news;
 	size_t			 count;
+	bool			 fresh;
 
 	if (!look_news(g->r->store, m, g->list, page, &news, &count, e))
 		return false;
@@ -276,8 +284,10 @@ read_page(struct reading *g, struct mem *m, const cJSON *items, bool *older,
 		const cJSON *item = cJSON_GetArrayItem(items,
 		    (int)news[i].n);
 
-		if (take_in(g, m, item, made_at(item), e)) {
-			if (g->look.first || !is_told(item))
+		if (take_in(g, m, item, made_at(item), &fresh, e)) {
+			if (!fresh)
+				;	/* known, and taken away by hand */
+			else if (g->look.first || !is_told(item))
 				g->r->found[g->list].imported++;
 			else if (news[i].known)
 				g->r->found[g->list].late++;
@@ -333,8 +343,8 @@ read_pages(struct reading *g, struct err *e)
 		page = ok && !older ? mem_dup(g->m, next) : NULL;
 		mem_free(own);
 		/* A page that is not there any more: from the first again. */
-		if (!ok && e->kind == ERR_NOT_FOUND && g->look.page != NULL &&
-		    !look_page_done(r->store, g->m, r->cfg, g->account->sid,
+		if (!ok && (e->kind == ERR_NOT_FOUND || e->kind == ERR_INPUT) &&
+		    g->look.page != NULL && !look_page_done(r->store, g->m, r->cfg, g->account->sid,
 		    g->list, NULL, e))
 			return false;
 		if (!ok)
@@ -353,32 +363,44 @@ read_pages(struct reading *g, struct err *e)
 }
 
 static bool
+unread(const struct account *a, const struct err *e)
+{
+	log_warn("not reconciled, will look again", "account=%s why=%s",
+	    a->sid, log_quote(e->text));
+	return false;
+}
+
+static bool
 read_account(struct reconcile *r, struct mem *m, const struct account *a,
     struct err *e)
 {
 	struct reading	 g = { .r = r, .m = m, .account = a };
 	cJSON		*own = NULL;
-	bool		 mine;
+	bool		 mine, ok = true;
 
 	for (g.list = LOOK_CALLS; g.list < LOOKS; g.list++) {
 		g.look = (struct look){ .since_s = r->since_s,
 		    .began_s = time(NULL) };
 		if (r->since_s == 0 && !look_begin(r->store, m, r->cfg, a->sid,
 		    g.list, &g.look, &mine, e))
-			return false;
+			return unread(a, e);
 		if (r->since_s == 0 && !mine)
 			continue;
 		if (own == NULL) {
 			own = json_object(m);
 			if (!own_numbers(r, m, a, own, e))
-				return false;
+				return unread(a, e);
 		}
 		g.own = own;
 		g.sids = json_array(m);
-		if (!read_pages(&g, e))
-			return false;
+		/* What is wrong with one list may be right with the next. */
+		if (!read_pages(&g, e)) {
+			ok = unread(a, e);
+			if (e->kind == ERR_DOWN || e->kind == ERR_AUTH)
+				break;
+		}
 	}
-	return true;
+	return ok;
 }
 
 static void
@@ -415,9 +437,9 @@ reconcile_all(struct reconcile *r, struct err *e)
 		if (!read_account(r, m, &a, e)) {
 			ok = e->kind != ERR_DOWN;
 			r->failed = true;
-			r->refused |= e->kind == ERR_AUTH && i == 0;
-			log_warn("not reconciled, will look again",
-			    "account=%s why=%s", a.sid, log_quote(e->text));
+			if (e->kind == ERR_AUTH && i == 0)
+				(void)snprintf(r->refused, sizeof(r->refused),
+				    "%.250s", e->text);
 		}
 		mem_free(m);
 	}

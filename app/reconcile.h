@@ -30,7 +30,9 @@ struct reconcile {
 		size_t	late;		/* we had not heard of its end */
 		size_t	orphans;	/* here, and not at Twilio */
 	}			 found[LOOKS];
-	bool			 refused;	/* Twilio, our key */
+	char			 refused[256];	/* why Twilio does not know our
+						   key; "" */
+	bool			 reached;	/* it answered */
 	bool			 failed;	/* in part, for any reason */
 };
 

@@ -201,13 +201,19 @@ replay_waiting(struct replay *r, struct err *e)
 	char		**names;
 	bool		  ok = true;
 
-	if (!spool_lock(cfg->spool_dir, &r->lock, e))
-		trouble(r, "spool not locked", cfg->spool_dir, e);
-	else if (r->lock < 0)
-		return true;	/* another sweep on this machine is at it */
 	m = mem_new();
-	r->noted = r->lock < 0 ? "" : spool_noted(m, r->lock, &r->times);
-	if (!spool_list(m, cfg->spool_dir, &names, e))
+	r->noted = "";
+	if (!spool_lock(cfg->spool_dir, &r->lock, e)) {
+		trouble(r, "spool not locked", cfg->spool_dir, e);
+	} else if (r->lock < 0) {
+		mem_free(m);	/* another sweep on this machine is at it */
+		return true;
+	} else {
+		r->noted = spool_noted(m, r->lock, &r->times);
+	}
+	if (r->lock < 0)
+		;
+	else if (!spool_list(m, cfg->spool_dir, &names, e))
 		trouble(r, "spool not read", cfg->spool_dir, e);
 	else
 		ok = each(r, names, "spooled event not replayed",

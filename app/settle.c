@@ -135,6 +135,7 @@ settle_one(struct sweep *s, struct mem *m, const struct outbox_open *o,
 	struct fetch_request	 q;
 	struct fetch_answer	 a;
 	const cJSON		*list;
+	const char		*text;
 	cJSON			*root;
 	bool			 found;
 
@@ -149,8 +150,9 @@ settle_one(struct sweep *s, struct mem *m, const struct outbox_open *o,
 		return err_set(e, ERR_DOWN, "Twilio's list: %s",
 		    a.status == 0 ? a.error : mem_printf(m, "HTTP %ld",
 		    a.status));
-	if (a.status != 200 || !json_parse_trusted(&root, m, a.body->s,
-	    a.body->len, e)) {
+	text = json_mended(m, a.body->s, a.body->len);
+	if (a.status != 200 || !json_parse_trusted(&root, m, text,
+	    strlen(text), e)) {
 		log_warn("not settled, will ask again", "row=%s status=%ld",
 		    o->row, a.status);
 		return true;

@@ -74,6 +74,16 @@ verdict_of(struct mem *m, const char *whose, const struct fetch_answer *a,
 	    *message == '\0' ? "" : ": ", message);
 }
 
+/* 20003: our key is not known, or may not; 20005: the account is suspended.
+ * Media have their errors in XML, everything else in JSON. */
+bool
+verdict_about_account(const struct fetch_answer *a)
+{
+	return a->status == 401 || (a->status == 403 &&
+	    (strstr(a->body->s, "20003") != NULL ||
+	    strstr(a->body->s, "20005") != NULL));
+}
+
 double
 verdict_wait_s(long attempts, long asked_s)
 {

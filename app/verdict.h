@@ -3,6 +3,8 @@
 #ifndef APP_VERDICT_H
 #define APP_VERDICT_H
 
+#include <stdbool.h>
+
 #include "base/mem.h"
 #include "edge/fetch.h"
 
@@ -23,6 +25,10 @@ struct verdict {
 /* whose: who answered, for the sentence. */
 void	 verdict_of(struct mem *, const char *whose,
 	    const struct fetch_answer *, struct verdict *);
+
+/* Twilio's 401, and those 403 that are about our key or account and not about
+ * what was asked for. */
+bool	 verdict_about_account(const struct fetch_answer *);
 
 /* Seconds until the next try: what the other side asked for, kept within a
  * second and a quarter of an hour; or, for asked_s < 0, doubling from 15 s up

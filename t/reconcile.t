@@ -185,6 +185,46 @@ subtest 'Twilio away: nothing breaks, and the next look begins earlier' => sub {
 	lossy(0);
 };
 
+subtest 'one odd text does not hide the others' => sub {
+	lossy(100);
+	my @texts = map { text(body => $_)->{message_sid} } 'before',
+		"a NUL \x{0} in it", 'behind';
+	lossy(0);
+	later();
+	sweep_finds(3, 'all three');
+	is rows(@texts), 3, 'are here';
+	is $t->sql('select body from twilio_sms where message_sid = ?',
+		$texts[1]), "a NUL \x{fffd} in it", 'with what can be kept of it';
+};
+
+subtest 'a key that may not list our numbers' => sub {
+	lossy(100);
+	my $text = text(body => 'to the configured one')->{message_sid};
+	lossy(0);
+	later();
+	$c->fault(match => 'GET .*/IncomingPhoneNumbers', status => 403);
+	my $err = sweep_finds(1, 'the number is in the settings');
+	unlike $err, qr/paused/, 'and recordings are transcribed all the same';
+	$c->mend;
+};
+
+subtest 'recordings wait until their calls are in' => sub {
+	my $before = $t->sql(q{select watermark from reconciliations where list
+		= 'Recordings'});
+	$t->dbh->do(q{update reconciliations set next_page = '/2010-04-01/'
+		|| 'Accounts/x', run_at = now() + case list when 'Calls' then
+		interval '1 hour' else interval '0' end where list in ('Calls',
+		'Recordings')});
+	$c->mark;
+	Ringback::Pass->run($t);
+	is scalar $c->requests(qr/Recordings/), 0, 'while Calls is under way';
+	$t->dbh->do('update reconciliations set next_page = null, run_at =
+		now()');
+	Ringback::Pass->run($t);
+	isnt $t->sql(q{select watermark from reconciliations where list =
+		'Recordings'}), $before, 'then it is their turn';
+};
+
 subtest 'the gap report of an administrator' => sub {
 	lossy(100);
 	text(body => 'gap');
@@ -253,6 +293,11 @@ subtest 'a refused key is one alarm, and stops the looking' => sub {
 	($status, $out, $err) = Ringback::Pass->run($t);
 	is $err, '', 'one';
 	is scalar $c->requests, 0, 'and nobody is asked meanwhile';
+	later(0);
+	$t->dbh->do('update pauses set until = now()');
+	($status, undef, $err) = Ringback::Pass->run($t);
+	like $err, qr/resumed service=twilio/, 'until the key is good again';
+	is $t->sql('select count(*) from pauses'), 0, 'and that is over';
 };
 
 $t->done;
