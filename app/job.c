@@ -18,7 +18,7 @@
 #define REFUND_S	(24 * 3600)	/* an outage longer than this counts */
 #define MAX_OUTAGES	5	/* in a row, then the pass stops */
 #define SOON_S		10		/* worth waiting for within the pass */
-#define STORE_TRIES	20		/* a second apart: it has been paid for */
+#define STORE_TRIES	900		/* a second apart: it has been paid for */
 
 void
 job_finish(struct job *j, const char *how, const char *why)
@@ -42,10 +42,12 @@ job_finish(struct job *j, const char *how, const char *why)
 bool
 job_keep_trying(struct job *j, int *tries, const struct err *e)
 {
-	if (!err_retryable(e->kind) || ++*tries >= STORE_TRIES)
+	if (!err_retryable(e->kind) || ++*tries >= STORE_TRIES ||
+	    *j->s->stopped)
 		return false;
-	log_warn("waiting for the database", "recording=%s why=%s",
-	    j->c.recording_sid, log_quote(e->text));
+	if (*tries % 60 == 1)
+		log_warn("waiting for the database", "recording=%s why=%s",
+		    j->c.recording_sid, log_quote(e->text));
 	(void)sleep(1);
 	return true;
 }
@@ -109,15 +111,6 @@ job_set_back(struct job *j, enum outcome outcome, double wait_s, const char *why
 	job_finish(j, f.dead ? "failed for good" : "later", why);
 }
 
-/* 20003: our key is not known, or may not; 20005: the account is suspended. Media
- * have their errors in XML, everything else in JSON. */
-static bool
-about_account(const struct fetch_answer *a)
-{
-	return strstr(a->body->s, "20003") != NULL ||
-	    strstr(a->body->s, "20005") != NULL;
-}
-
 /* False: the answer is not good, and the recording has been dealt with. */
 bool
 job_is_good(struct job *j, const struct fetch_answer *a, enum service from)
@@ -135,7 +128,7 @@ job_is_good(struct job *j, const struct fetch_answer *a, enum service from)
 	if (a->status == 404 && from != TWILIO)
 		v.outcome = SETTING;
 	/* A key that Twilio knows may still not have this recording. */
-	if (a->status == 403 && from == TWILIO && !about_account(a)) {
+	if (a->status == 403 && from == TWILIO && !verdict_about_account(a)) {
 		log_error("recording refused", "recording=%s why=%s",
 		    j->c.recording_sid, log_quote(v.why));
 		v.outcome = HOPELESS;

@@ -187,15 +187,16 @@ recover(struct sweep *s, struct mem *m)
 static void
 stay_connected(struct sweep *s)
 {
-	struct err	e;
-	unsigned	before = store_sessions(s->store);
+	struct err e;
 
 	store_until(s->store, clock_ms() + RECONNECT_MS);
 	if (!store_check(s->store, &e))
 		log_debug("database", "why=%s", log_quote(e.text));
 	store_until(s->store, 0);
-	if (store_sessions(s->store) != before)
+	if (store_sessions(s->store) != s->session) {
+		s->session = store_sessions(s->store);
 		job_heartbeat(s);
+	}
 }
 
 static void
@@ -305,9 +306,11 @@ reconcile(struct sweep *s)
 		return;
 	if (!reconcile_all(&r, &e))
 		return;		/* the log has it, and the work will meet it */
-	if (r.refused)
+	if (r.refused[0] != '\0')
 		service_pause(s, TWILIO, mem_printf(s->m, "%s; check the key "
-		    "and the account", e.text));
+		    "and the account", r.refused));
+	else if (r.reached)
+		service_is_well(s, TWILIO);
 	for (enum look_list k = LOOK_CALLS; k < LOOKS; k++)
 		s->found += r.found[k].imported + r.found[k].missed +
 		    r.found[k].late;
@@ -363,13 +366,14 @@ run(struct sweep *s, struct mem *m, const struct options *o)
 		(void)snprintf(s->stop, sizeof(s->stop), "%.250s", e.text);
 		return summary(s, started_ms);
 	}
-	if (!settle_all(s, &e))
+	if (!service_asleep(s, TWILIO) && !settle_all(s, &e))
 		log_warn("sends not settled", "why=%s", log_quote(e.text));
 	reconcile(s);
 	recover(s, m);
 	work(s, (size_t)(o->jobs != 0 ? o->jobs : s->cfg->sweep_jobs),
 	    (size_t)o->limit);
-	if (s->cfg->delete_recordings && s->stop[0] == '\0')
+	if (s->cfg->delete_recordings && s->stop[0] == '\0' &&
+	    !service_asleep(s, TWILIO))
 		delete_at_twilio(s, m);
 	forget(s, m);
 	return summary(s, started_ms);
@@ -409,6 +413,7 @@ main(int argc, char **argv)
 		abort();
 	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
 	s.m = m;
+	s.stopped = &stopped;
 	s.cfg = cfg;
 	s.chatty = o.verbose || isatty(STDERR_FILENO);
 	s.store = store_new(m, cfg, CFG_SWEEP, "ringback-sweep");

@@ -3,6 +3,7 @@
 #ifndef APP_SWEEP_H
 #define APP_SWEEP_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -21,6 +22,8 @@ struct sweep {
 	struct store		*store;
 	struct fetch		*fetch;
 	struct mem		*m;		/* of the pass */
+	unsigned		 session;	/* in which leases were renewed */
+	const volatile sig_atomic_t *stopped;
 	struct job		*jobs;		/* in flight */
 	size_t			 running;
 	bool			 chatty;	/* a line per recording */

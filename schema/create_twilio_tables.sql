@@ -472,7 +472,10 @@ BEGIN
 	                  AND conrelid = 'webhook_events'::regclass) THEN
 		RETURN;
 	END IF;
-	UPDATE webhook_events SET sid = '-' WHERE sid IS NULL;
+	UPDATE webhook_events
+	   SET sid = coalesce(sid, '-'),
+	       dedupe = CASE octet_length(dedupe) WHEN 32
+			THEN substr(dedupe, 1, 16) ELSE dedupe END;
 	ALTER TABLE webhook_events
 		DROP CONSTRAINT webhook_events_dedupe_key,
 		DROP CONSTRAINT webhook_events_pkey,
@@ -534,7 +537,7 @@ CREATE TABLE IF NOT EXISTS api_calls (
 	step          text NOT NULL,         -- transcribe, analyse
 	started_at    timestamptz NOT NULL DEFAULT now(),
 	finished_at   timestamptz,
-	outcome       text,                  -- ok, or the kind of error
+	outcome       text,                  -- HTTP 200, or why there is none
 	units         jsonb                  -- as billed: seconds, tokens
 );
 

@@ -39,8 +39,7 @@ work_claim(struct store *s, struct mem *m, const struct cfg *cfg,
 		c->trying_s = db_get_long(rows, i, 10);
 		c->transcript = db_get(rows, i, 11);
 		c->direction = db_get(rows, i, 12);
-		c->age_s = db_get_long(rows, i, 13);
-		c->parts = db_get(rows, i, 14);
+		c->parts = db_get(rows, i, 13);
 	}
 	return true;
 }
@@ -112,7 +111,7 @@ work_heartbeat(struct store *s, struct mem *m, const struct cfg *cfg,
     const struct claim *c, bool *held, struct err *e)
 {
 	const struct db_value values[] = { db_text(c->id), db_text(c->lease),
-	    db_number(m, cfg->lease_secs) };
+	    db_number(m, cfg->lease_secs), db_number(m, store_lock(s)) };
 
 	return fenced(s, m, SQL_HEARTBEAT, values, NULL, 0, held, e);
 }

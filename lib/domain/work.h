@@ -24,7 +24,6 @@ struct claim {
 	long		 channels;	/* as Twilio says, 0 unknown */
 	const char	*source;	/* "RecordVerb", … or NULL */
 	long		 trying_s;	/* since the first attempt */
-	long		 age_s;		/* since we heard of it */
 	const char	*transcript;	/* for analyse_only */
 	const char	*direction;	/* of the call, may be NULL */
 	const char	*parts;		/* as work_part_done() kept it, or NULL */
