@@ -20,6 +20,11 @@ struct link {
 /* Small objects come out of blocks, one or two for a request, so that they
  * cost no malloc() each; but where AddressSanitizer watches, for it sees the
  * bounds of what malloc() gave. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)	/* clang's word for gcc's */
+#define __SANITIZE_ADDRESS__	1
+#endif
+#endif
 #ifdef __SANITIZE_ADDRESS__
 #define SMALL_BYTES	0
 #else

@@ -17,7 +17,7 @@
 #define ROOM		(SLOT - 1)	/* behind the mark */
 
 /* A slot's first byte. */
-enum mark { FREE = 0, FIRST = 'F', NEXT = 'N' };
+enum mark { FREE = 0, FIRST = 'F', NEXT = 'N', GONE = 'G' };
 
 static off_t
 at(size_t slot)
@@ -54,6 +54,27 @@ is_marked(int fd, size_t slot, enum mark mark)
 	return pread(fd, &c, 1, at(slot)) == 1 && c == (char)mark;
 }
 
+static bool
+set_mark(int fd, size_t slot, enum mark mark)
+{
+	const char c = (char)mark;
+
+	return pwrite(fd, &c, 1, at(slot)) == 1;
+}
+
+/* Of a record that is gone, its first slot last. */
+static void
+free_slots(int fd, size_t slot)
+{
+	size_t end = slot + 1;
+
+	while (is_marked(fd, end, NEXT))
+		end++;
+	while (end-- > slot)
+		if (!set_mark(fd, end, FREE))
+			break;
+}
+
 bool
 reserve_make(const char *path, size_t slots, struct err *e)
 {
@@ -68,6 +89,9 @@ reserve_make(const char *path, size_t slots, struct err *e)
 	errno = why;
 	ok = why == 0 || err_sys(e, "reserve: set aside %zu kB in %s",
 	    slots * (SLOT / 1024), path);
+	for (size_t s = 0; ok && s < slots_in(fd); s++)
+		if (is_marked(fd, s, GONE))
+			free_slots(fd, s);
 	ok = ok && (fsync(fd) == 0 || err_sys(e, "reserve: sync %s", path));
 	(void)close(fd);
 	return ok;
@@ -168,21 +192,16 @@ reserve_get(struct mem *m, const char *path, size_t slot, char **out,
 	return ok;
 }
 
-/* The end first: killed half-way, what is left is still a record's beginning,
- * and its slots are freed with it next time. */
+/* First it is no record any more; killed behind that, its slots are freed by
+ * the next reserve_make(). */
 void
 reserve_free(const char *path, size_t slot)
 {
-	static const char	free_mark = FREE;
-	int			fd = open_locked(path, O_RDWR);
-	size_t			end = slot + 1;
+	int fd = open_locked(path, O_RDWR);
 
 	if (fd < 0)
 		return;
-	while (is_marked(fd, end, NEXT))
-		end++;
-	while (end-- > slot)
-		if (pwrite(fd, &free_mark, 1, at(end)) != 1)
-			break;
+	if (is_marked(fd, slot, FIRST) && set_mark(fd, slot, GONE))
+		free_slots(fd, slot);
 	(void)close(fd);
 }
