@@ -47,7 +47,8 @@ hmac_sha1(void)
 	EVP_MAC		*mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	EVP_MAC_CTX	*ctx;
 
-	must(mac != NULL && (ctx = EVP_MAC_CTX_new(mac)) != NULL);
+	must(mac != NULL);
+	must((ctx = EVP_MAC_CTX_new(mac)) != NULL);
 	EVP_MAC_free(mac);
 	must(EVP_MAC_CTX_set_params(ctx, params) == 1);
 	return ctx;

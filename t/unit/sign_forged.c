@@ -284,7 +284,7 @@ static const struct {
 #define KINDS	(sizeof(kinds) / sizeof(kinds[0]))
 
 static enum sign_result
-check(const struct request *r)
+check(struct request *r)
 {
 	return sign_check(r->signature, r->token, r->url, sorted(r), NULL, 0);
 }
