@@ -24,6 +24,8 @@ check_pair(const struct form *f, const struct form_pair *p)
 	must(text_is_utf8(p->text, strlen(p->text)));
 	if (text_is_utf8(p->value, p->value_bytes))
 		must(strcmp(p->text, p->value) == 0);
+	must(bsearch(p, f->sorted, f->count, sizeof(*p), form_compare) !=
+	    NULL);
 	if (strlen(p->name) == p->name_bytes)
 		must(form_get(f, p->name) != NULL);
 }
@@ -47,6 +49,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	for (size_t i = 0; i < f->count; i++) {
 		p = &f->pairs[i];
 		check_pair(f, p);
+		must(i == 0 || form_compare(&f->sorted[i - 1],
+		    &f->sorted[i]) <= 0);
 		encode(again, p->name, p->name_bytes);
 		buf_chr(again, '=');
 		encode(again, p->value, p->value_bytes);

@@ -8,6 +8,16 @@
 
 #define TOKEN	"b1c6f5a0e2d94738"
 
+/* As form_parse() leaves them. */
+static void
+sort(struct form *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		f->sorted[i] = f->pairs[i];
+	qsort(f->sorted, f->count, sizeof(*f->sorted), form_compare);
+}
+
+/* The same pairs from last to first. */
 static struct form *
 turned(struct mem *m, const struct form *f)
 {
@@ -15,8 +25,10 @@ turned(struct mem *m, const struct form *f)
 
 	g->count = f->count;
 	g->pairs = mem_array(m, f->count, sizeof(*g->pairs));
+	g->sorted = mem_array(m, f->count, sizeof(*g->sorted));
 	for (size_t i = 0; i < f->count; i++)
 		g->pairs[i] = f->pairs[f->count - 1 - i];
+	sort(g);
 	return g;
 }
 
@@ -24,16 +36,9 @@ turned(struct mem *m, const struct form *f)
 static bool
 has_twins(const struct form *f)
 {
-	const struct form_pair *p = f->pairs;
-
-	for (size_t i = 0; i < f->count; i++)
-		for (size_t k = 0; k < i; k++)
-			if (p[i].name_bytes == p[k].name_bytes &&
-			    p[i].value_bytes == p[k].value_bytes &&
-			    memcmp(p[i].name, p[k].name, p[i].name_bytes) == 0 &&
-			    memcmp(p[i].value, p[k].value, p[i].value_bytes)
-			    == 0)
-				return true;
+	for (size_t i = 1; i < f->count; i++)
+		if (form_compare(&f->sorted[i - 1], &f->sorted[i]) == 0)
+			return true;
 	return false;
 }
 
@@ -52,6 +57,7 @@ tamper(struct mem *m, struct form *f, size_t which)
 	copy = mem_dup_n(m, p->value, p->value_bytes);
 	copy[which % p->value_bytes] ^= 1;
 	p->value = copy;
+	sort(f);
 	return true;
 }
 
