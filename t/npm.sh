@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # die, say: whoever reads this
+# shellcheck shell=bash disable=SC2154,SC2034 # to and from whoever reads this
 # SPDX-License-Identifier: ISC
 # npm: packages of npm's, by name, in a place of their own outside the tree.
 
