@@ -8,6 +8,8 @@
 package Bench::Stage;
 use v5.36;
 
+use POSIX ();
+
 use Bench::Machine qw(cpu_us tree_us);
 use Bench::Peers;
 use Bench::Statement;
@@ -106,7 +108,7 @@ sub pgbench ($self, $name, %o) {
 	my $before = tree_us($postgres);
 	my ($status, $out, $err) = Ringback::Test::run_command('pgbench', '-n',
 		'-M', 'prepared', '-c', $self->{workers}, '-j', 2, '-T',
-		$o{seconds} // 3, '-f', $script, @options, '-h', $host, '-U',
+		POSIX::ceil($o{seconds} // 3), '-f', $script, @options, '-h', $host, '-U',
 		'ringback', 'ringback');
 	my ($count) = $out =~ /transactions actually processed: (\d+)/;
 	die "pgbench: $status: $out$err" if !$count || $out !~

@@ -11,7 +11,7 @@ my %called = (ringback => 'ringback', express1 => 'Express, 1 process',
 	nginx => 'nginx return 200');
 
 sub run ($s) {
-	my $seconds = $s->quick ? 2 : 5;
+	my $seconds = $s->quick ? 1.5 : 5;
 	for my $round (0 .. $s->rounds) {
 		for my $name (@contenders) {
 			$s->clear;
