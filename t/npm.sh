@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2034 # to and from whoever reads this
+# shellcheck shell=bash disable=SC2154,SC2034 # shared with whoever reads this
 # SPDX-License-Identifier: ISC
 # npm: packages of npm's, by name, in a place of their own outside the tree.
 
@@ -20,7 +20,7 @@ fetch_npm() {
 		say "fetching npm $*"
 		rm -rf "$to" "$to.new"
 		mkdir "$to.new"
-		npm install --prefix "$to.new" --ignore-scripts --loglevel=error \
-		    "$@" >&2 && mv "$to.new" "$to"
+		npm install --prefix "$to.new" --ignore-scripts \
+		    --loglevel=error "$@" >&2 && mv "$to.new" "$to"
 	) 7>"$npm_dir/npm.lock" || die "npm could not fetch $*"
 }

@@ -22,7 +22,6 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,22 +31,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
 #include <openssl/ssl.h>
 
-#define MAX_WIRE	8192
+#include "webhook.h"
+
 #define MAX_ANSWER	65536
 #define MAX_CLIENTS	1024
-#define MAX_SLOTS	32
-#define DIGITS		32
 #define PATIENCE_S	20.0
-
-/* A text with places where the digits go. */
-struct mould {
-	char	text[MAX_WIRE];
-	size_t	len, slots, slot[MAX_SLOTS];
-};
 
 struct client {
 	SSL	*ssl;
@@ -55,15 +45,12 @@ struct client {
 	bool	 busy;
 	double	 since;
 	size_t	 sent, len, got;
-	char	 wire[MAX_WIRE], answer[MAX_ANSWER + 1];
+	char	 wire[WEBHOOK_MAX], answer[MAX_ANSWER + 1];
 };
 
-static const char	*path, *token, *expected;
+static const char	*expected;
 static int		 port;
-static struct mould	 body, signed_text;
 static SSL_CTX		*tls;
-static EVP_MAC_CTX	*mac;
-static uint64_t		 seed;
 static struct client	 clients[MAX_CLIENTS];
 static int		 client_count = 32, epoll_fd;
 static long		 good, bad, issued, most = 100000000;
@@ -84,117 +71,6 @@ now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* --- what is sent -------------------------------------------------------- */
-
-static void
-put(struct mould *m, char c, bool encode)
-{
-	if (m->len + 4 >= sizeof(m->text))
-		exit(64);
-	if (c == '@') {
-		if (m->slots == MAX_SLOTS || m->len + DIGITS >= sizeof(m->text))
-			exit(64);
-		m->slot[m->slots++] = m->len;
-		m->len += DIGITS;
-	} else if (!encode || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
-	    c == '_' || ((c | 32) >= 'a' && (c | 32) <= 'z')) {
-		m->text[m->len++] = c;
-	} else {
-		m->len += (size_t)sprintf(m->text + m->len, "%%%02X",
-		    (unsigned char)c);
-	}
-}
-
-static void
-read_form(const char *file)
-{
-	FILE	*fp = fopen(file, "r");
-	char	 line[2048], *value;
-
-	if (fp == NULL)
-		die(file);
-	while (fgets(line, sizeof(line), fp) != NULL) {
-		line[strcspn(line, "\n")] = '\0';
-		if ((value = strchr(line, '=')) == NULL)
-			continue;
-		*value++ = '\0';
-		if (body.len != 0)
-			put(&body, '&', false);
-		for (const char *p = line; *p != '\0'; p++) {
-			put(&body, *p, true);
-			put(&signed_text, *p, false);
-		}
-		put(&body, '=', false);
-		for (const char *p = value; *p != '\0'; p++) {
-			put(&body, *p, true);
-			put(&signed_text, *p, false);
-		}
-	}
-	fclose(fp);
-}
-
-static uint64_t
-mixed(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15u;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-	return x ^ (x >> 31);
-}
-
-static void
-fill(struct mould *m, const char *digits)
-{
-	for (size_t i = 0; i < m->slots; i++)
-		memcpy(m->text + m->slot[i], digits, DIGITS);
-}
-
-static void
-make_request(struct client *c, long serial)
-{
-	char		digits[DIGITS + 1], signature[64];
-	unsigned char	md[32];
-	size_t		n;
-
-	sprintf(digits, "%016llx%016llx",
-	    (unsigned long long)mixed(seed + (uint64_t)serial * 2),
-	    (unsigned long long)mixed(seed + (uint64_t)serial * 2 + 1));
-	fill(&body, digits);
-	fill(&signed_text, digits);
-	if (!EVP_MAC_init(mac, NULL, 0, NULL) || !EVP_MAC_update(mac,
-	    (unsigned char *)signed_text.text, signed_text.len) ||
-	    !EVP_MAC_final(mac, md, &n, sizeof(md)))
-		die("HMAC");
-	EVP_EncodeBlock((unsigned char *)signature, md, (int)n);
-	n = (size_t)snprintf(c->wire, sizeof(c->wire), "POST %s HTTP/1.1\r\n"
-	    "Host: 127.0.0.1:%d\r\nUser-Agent: TwilioProxy/1.1\r\n"
-	    "Content-Type: application/x-www-form-urlencoded\r\n"
-	    "Content-Length: %zu\r\nX-Twilio-Signature: %s\r\n\r\n", path,
-	    port, body.len, signature);
-	memcpy(c->wire + n, body.text, body.len);
-	c->len = n + body.len;
-}
-
-static void
-prepare_signing(const char *base)
-{
-	OSSL_PARAM	 params[2];
-	EVP_MAC		*hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	char		 sha1[] = "SHA1";
-
-	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
-	    sha1, 0);
-	params[1] = OSSL_PARAM_construct_end();
-	mac = EVP_MAC_CTX_new(hmac);
-	if (!EVP_MAC_init(mac, (const unsigned char *)token, strlen(token),
-	    params))
-		die("HMAC");
-	for (const char *p = base; *p != '\0'; p++)
-		put(&signed_text, *p, false);
-	for (const char *p = path; *p != '\0'; p++)
-		put(&signed_text, *p, false);
 }
 
 /* --- a client ------------------------------------------------------------ */
@@ -330,7 +206,7 @@ ask(struct client *c, double since)
 {
 	if (c->ssl == NULL)
 		open_client(c);
-	make_request(c, issued++);
+	c->len = webhook_make(c->wire, issued++);
 	c->sent = c->got = 0;
 	c->busy = true;
 	c->since = since;
@@ -451,9 +327,8 @@ report(double seconds, const char *file)
 int
 main(int argc, char **argv)
 {
-	const char	*times_file = NULL;
+	const char	*times_file = NULL, *path = NULL, *token = NULL;
 	double		 rate = 0, seconds = 5, took;
-	char		 base[64];
 	int		 o;
 
 	while ((o = getopt(argc, argv, "c:e:k:l:n:p:r:s:u:")) != -1) {
@@ -475,10 +350,7 @@ main(int argc, char **argv)
 	    client_count > MAX_CLIENTS)
 		return 64;
 	signal(SIGPIPE, SIG_IGN);
-	snprintf(base, sizeof(base), "https://127.0.0.1:%d", port);
-	prepare_signing(base);
-	read_form(argv[optind]);
-	seed = mixed((uint64_t)time(NULL) << 20 ^ (uint64_t)getpid());
+	webhook_prepare(port, path, token, argv[optind]);
 	tls = SSL_CTX_new(TLS_client_method());
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	for (int i = 0; i < client_count; i++) {

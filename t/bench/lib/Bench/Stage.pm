@@ -108,13 +108,12 @@ sub pgbench ($self, $name, %o) {
 	my $before = tree_us($postgres);
 	my ($status, $out, $err) = Ringback::Test::run_command('pgbench', '-n',
 		'-M', 'prepared', '-c', $self->{workers}, '-j', 2, '-T',
-		POSIX::ceil($o{seconds} // 3), '-f', $script, @options, '-h', $host, '-U',
-		'ringback', 'ringback');
+		POSIX::ceil($o{seconds} // 3), '-f', $script, @options, '-h',
+		$host, '-U', 'ringback', 'ringback');
 	my ($count) = $out =~ /transactions actually processed: (\d+)/;
 	die "pgbench: $status: $out$err" if !$count || $out !~
 		/failed transactions: 0 /;
 	my ($rate) = $out =~ /tps = ([\d.]+)/;
-	my ($ms) = $out =~ /latency average = ([\d.]+)/;
 	return { good => $count, rate => $rate, us => { postgres =>
 		(tree_us($postgres) - $before) / $count } };
 }
