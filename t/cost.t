@@ -9,7 +9,7 @@ use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use File::Temp qw(tempdir);
-use List::Util qw(sum0);
+use List::Util qw(min sum0);
 use Ringback::Figure qw(figure);
 use Ringback::Instant;
 use Ringback::Pass;
@@ -21,19 +21,19 @@ use Time::HiRes qw(sleep);
 # What it was; the ceiling is 1.05 of that. Instructions are those of a build
 # as configure makes it.
 my %instructions = (
-	voice     => 110_950,
-	status    => 84_810,
-	sms       => 89_440,
-	recording => 106_020,
+	voice     => 111_350,
+	status    => 85_200,
+	sms       => 90_640,
+	recording => 106_430,
 );
 my %buffers = (
-	'voice'             => 24,
-	'voice, again'      => 5,
-	'status'            => 19,
-	'sms'               => 22,
-	'recording'         => 24,
-	'sweep: claim'      => 22,
-	'sweep: transcript' => 44,
+	'voice'             => 19,
+	'voice, again'      => 4,
+	'status'            => 17,
+	'sms'               => 21,
+	'recording'         => 22,
+	'sweep: claim'      => 18,
+	'sweep: transcript' => 43,
 	'sweep: analysis'   => 24,
 );
 
@@ -57,6 +57,55 @@ sub ceiling ($name, $seen, $was, $unit) {
 	return figure($name, sprintf('%.0f', $seen), '<=',
 		int($was * 1.05), unit => $unit);
 }
+
+# --- the database ----------------------------------------------------------
+
+sub middle (@values) { return (sort { $a <=> $b } @values)[@values / 2] }
+
+sub of_post ($path, $form) {
+	return sum0 map { touched($_) } plans($t, sub {
+		$t->post_signed($path, $form);
+	});
+}
+
+# First, while the tables are as good as empty: then it is the same each time.
+subtest 'buffers of the statements for each webhook' => sub {
+	explain($t, 'ringback-hooks');
+	my %seen;
+	for (1 .. 20) {
+		my %kind = story();
+		push @{ $seen{$_} }, of_post(@{ $kind{$_} })
+			for qw(voice recording status sms);
+		push @{ $seen{'voice, again'} }, of_post(@{ $kind{voice} });
+	}
+	explain_no_more($t, 'ringback-hooks');
+	ceiling($_, middle(@{ $seen{$_} }), $buffers{$_}, 'buffers')
+		for sort keys %seen;
+};
+
+subtest 'buffers of a sweep for each recording' => sub {
+	$instant->due($t, 50);
+	explain($t);
+	my @bad;
+	my @plans = plans($t, sub {
+		my ($status, $out, $err) = Ringback::Pass->run($t, {},
+			'--jobs', 1);
+		push @bad, "$status: $out$err" if $status != 0;
+	});
+	explain_no_more($t);
+	is_deeply \@bad, [], 'the pass ends well';
+	my %like = ('sweep: claim' => qr/SKIP LOCKED.*RETURNING r\.id/s,
+		'sweep: transcript' => qr/INSERT INTO transcriptions/,
+		'sweep: analysis' => qr/UPDATE transcriptions/);
+	for my $name (sort keys %like) {
+		my @seen = map { touched($_) / ($_->{'Actual Rows'} || 1) }
+			grep { $_->{'Query Text'} =~ $like{$name} &&
+			$_->{'Actual Rows'} } @plans;
+		ok @seen >= 50, "$name: " . @seen . ' times' or next;
+		# More is what others have left behind and nobody has swept up.
+		ceiling($name, min(@seen), $buffers{$name}, 'buffers');
+	}
+};
 
 # --- the worker ------------------------------------------------------------
 
@@ -107,54 +156,6 @@ subtest 'instructions of the worker for each webhook' => sub {
 		my $all = counted(map { $_->{$name} } @stories);
 		ceiling($name, ($all - $none) / $POSTS, $instructions{$name},
 			'instructions');
-	}
-};
-
-# --- the database ----------------------------------------------------------
-
-sub middle (@values) { return (sort { $a <=> $b } @values)[@values / 2] }
-
-sub of_post ($path, $form) {
-	return sum0 map { touched($_) } plans($t, sub {
-		$t->post_signed($path, $form);
-	});
-}
-
-subtest 'buffers of the statements for each webhook' => sub {
-	explain($t, 'ringback-hooks');
-	# Prepared statements are planned anew at first.
-	my %seen;
-	for (1 .. 20) {
-		my %kind = story();
-		push @{ $seen{$_} }, of_post(@{ $kind{$_} })
-			for qw(voice recording status sms);
-		push @{ $seen{'voice, again'} }, of_post(@{ $kind{voice} });
-	}
-	explain_no_more($t, 'ringback-hooks');
-	ceiling($_, middle(@{ $seen{$_} }), $buffers{$_}, 'buffers')
-		for sort keys %seen;
-};
-
-subtest 'buffers of a sweep for each recording' => sub {
-	$instant->due($t, 50);
-	explain($t);
-	my @bad;
-	my @plans = plans($t, sub {
-		my ($status, $out, $err) = Ringback::Pass->run($t, {},
-			'--jobs', 1);
-		push @bad, "$status: $out$err" if $status != 0;
-	});
-	explain_no_more($t);
-	is_deeply \@bad, [], 'the pass ends well';
-	my %like = ('sweep: claim' => qr/SKIP LOCKED.*RETURNING r\.id/s,
-		'sweep: transcript' => qr/INSERT INTO transcriptions/,
-		'sweep: analysis' => qr/UPDATE transcriptions/);
-	for my $name (sort keys %like) {
-		my @seen = map { touched($_) / ($_->{'Actual Rows'} || 1) }
-			grep { $_->{'Query Text'} =~ $like{$name} &&
-			$_->{'Actual Rows'} } @plans;
-		ok @seen >= 50, "$name: " . @seen . ' times' or next;
-		ceiling($name, middle(@seen), $buffers{$name}, 'buffers');
 	}
 };
 
