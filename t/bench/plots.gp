@@ -32,7 +32,7 @@ do for [format in "png svg"] {
 		set ylabel "ms"
 		set yrange [0.1:*]
 		set logscale y
-		set key outside below
+		set key below
 		plot "times-ringback-at-ringback.tsv" with lines lw 2 \
 		    title "ringback, 70 % of what it can", \
 		    "times-express1-at-ringback.tsv" with lines lw 2 \
