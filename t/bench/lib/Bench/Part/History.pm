@@ -4,6 +4,8 @@
 package Bench::Part::History;
 use v5.36;
 
+use List::Util qw(min);
+
 use Ringback::Figure qw(long);
 use Ringback::Million qw(million %number);
 use Ringback::Plans qw(explain explain_no_more plans touched);
@@ -23,15 +25,15 @@ sub run ($s) {
 }
 
 sub _pages ($s, $key, $calls) {
-	my $group = sprintf 'history, %d,000 calls', $calls / 1000;
+	my $group = 'history, ' . ($calls =~ s/(?<=\d)(?=(?:\d{3})+$)/,/gr)
+		. ' calls';
 	my %has = (busy => $calls / 2, quiet => $calls / 50, small => 10);
 	for my $which (qw(busy quiet small)) {
 		my $query = "phoneNumber=$number{$which}";
 		_page($s, $key, $query, $group, "$has{$which} of a number, "
 			. 'page 1');
 		next if $which eq 'small';
-		my $page = $has{$which} > 500_000 ? 10_000 :
-			int $has{$which} / 50 * 0.9;
+		my $page = min(10_000, int $has{$which} / 50);
 		my $cursor = _cursor($s->t, $key, $query, $number{$which},
 			50 * ($page - 1));
 		_page($s, $key, "$query&cursor=$cursor", $group,
