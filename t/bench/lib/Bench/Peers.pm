@@ -96,15 +96,20 @@ sub _wait ($self, $file) {
 		. Ringback::Test::slurp("$self->{dir}/said");
 }
 
+# Heads are told, and tell their own: multiwatch would start another for each
+# that somebody else ended.
 sub stop ($self) {
 	my @heads = map { @$_ } values %{ $self->{pids} };
 	my @pids = map { tree($_) } @heads;
 	$self->{pids} = {};
 	local $?;
-	kill 'TERM', @pids;
-	sleep 0.2;
-	kill 'KILL', @pids;
+	kill 'TERM', @heads;
 	waitpid $_, 0 for @heads;
+	for (1 .. 50) {
+		return if !grep { kill 0, $_ } @pids;
+		sleep 0.02;
+	}
+	kill 'KILL', @pids;
 	return;
 }
 
