@@ -106,10 +106,11 @@ sub stop ($self) {
 	kill 'TERM', @heads;
 	waitpid $_, 0 for @heads;
 	for (1 .. 50) {
-		return if !grep { kill 0, $_ } @pids;
+		last if !grep { kill 0, $_ } @pids;
 		sleep 0.02;
 	}
 	kill 'KILL', @pids;
+	system 'rm', '-rf', $self->{dir};
 	return;
 }
 
