@@ -267,7 +267,7 @@ static cJSON *
 answer_schema(struct mem *m, const struct route *row, int status)
 {
 	const struct carried	*c = carried_by(row, status);
-	cJSON			*o, *props = object(), *list;
+	cJSON			*o, *props, *list;
 
 	if (status >= 400) {
 		o = reference("Error", m);
@@ -284,6 +284,7 @@ answer_schema(struct mem *m, const struct route *row, int status)
 		return c->schema == NULL ? typed("object") :
 		    reference(c->schema, m);
 	o = typed("object");
+	props = object();
 	json_add(props, "success", typed("boolean"));
 	if (c != NULL && c->list) {
 		list = typed("array");
