@@ -79,20 +79,27 @@ bool
 reserve_make(const char *path, size_t slots, struct err *e)
 {
 	int	fd, why;
-	bool	ok;
+	bool	ok, changed;
 
 	if (slots == 0)
 		return true;
 	if ((fd = open_locked(path, O_RDWR | O_CREAT)) < 0)
 		return err_sys(e, "reserve: open %s", path);
-	why = slots_in(fd) >= slots ? 0 : posix_fallocate(fd, 0, at(slots));
+	changed = slots_in(fd) < slots;
+	why = changed ? posix_fallocate(fd, 0, at(slots)) : 0;
 	errno = why;
 	ok = why == 0 || err_sys(e, "reserve: set aside %zu kB in %s",
 	    slots * (SLOT / 1024), path);
 	for (size_t s = 0; ok && s < slots_in(fd); s++)
-		if (is_marked(fd, s, GONE))
+		if (is_marked(fd, s, GONE)) {
 			free_slots(fd, s);
-	ok = ok && (fsync(fd) == 0 || err_sys(e, "reserve: sync %s", path));
+			changed = true;
+		}
+	/* Every start of a worker comes through here: none waits for a disk
+	 * that has nothing to do. What a crash of the machine undoes is made
+	 * again. */
+	ok = ok && (!changed || fsync(fd) == 0 ||
+	    err_sys(e, "reserve: sync %s", path));
 	(void)close(fd);
 	return ok;
 }
