@@ -69,7 +69,7 @@ sub seen ($req) {
 	for my $part (@{ $req->content->is_multipart
 		? $req->content->parts : [] }) {
 		my $how = $part->headers->content_disposition // '';
-		my ($name) = $how =~ /name="([^"]*)"/;
+		my ($name) = $how =~ /name="([^"]*)"/ or next;
 		$form{$name} = $how =~ /filename="([^"]*)"/ ? {
 			filename => $1, bytes => $part->asset->size,
 			type => $part->headers->content_type,
