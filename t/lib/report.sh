@@ -48,7 +48,7 @@ awk_table='
 		for (i = 1; i <= n; i++) {
 			if (length(cell[i]) > width[i])
 				width[i] = length(cell[i])
-			table[rows, i] = cell[i]
+			table[rows + 0, i] = cell[i]
 		}
 		columns = n > columns ? n : columns
 		rows++
