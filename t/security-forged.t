@@ -235,7 +235,7 @@ subtest 'T3: what was caught is bent, and nothing comes of it' => sub {
 	my @genuine = map { genuine() } 1 .. (long() ? 200 : 2);
 	my $other = $genuine[1][1]{MessageSid};
 	push @genuine, [ '/api/twilio/sms', { $t->text(Body => $_) } ]
-		for 'STOPX', 'START', 'OptOutTypeSTOP',
+		for 'STOPX', 'START', 'ErrorCode21610', 'OptOutTypeSTOP',
 		'CallSidCA' . 'd' x 32 . 'CallStatusbusy',
 		"MessageSid$other", 'From+15005550001', 'FromA';
 	is scalar(grep { !/^2/ } volley($t, [ map { signed_post($t, @$_) }

@@ -329,8 +329,10 @@ event_read(struct event *ev, struct mem *m, struct err *e)
 
 #define DEDUPE_BYTES	16
 
-/* The same pairs in any order are the same event; Twilio's retries repeat
- * them, and an alias is no other event than its route. */
+/* What Twilio signed is what the event is: its pairs in any order, with no
+ * border between a name and its value that could be moved to make a caught
+ * request look new (FAULTS T3). Twilio's retries repeat it, and an alias is no
+ * other event than its route. */
 static struct db_value
 dedupe(const struct event *ev, struct mem *m)
 {
@@ -343,10 +345,13 @@ dedupe(const struct event *ev, struct mem *m)
 	p[n++] = (struct digest_piece){ ev->route, strlen(ev->route) + 1 };
 	p[n++] = (struct digest_piece){ &part, 1 };
 	for (size_t i = 0; i < f->count; i++) {
+		if (i > 0 && form_compare(&f->sorted[i - 1],
+		    &f->sorted[i]) == 0)
+			continue;	/* it is signed once */
 		p[n++] = (struct digest_piece){ f->sorted[i].name,
-		    f->sorted[i].name_bytes + 1 };
+		    f->sorted[i].name_bytes };
 		p[n++] = (struct digest_piece){ f->sorted[i].value,
-		    f->sorted[i].value_bytes + 1 };
+		    f->sorted[i].value_bytes };
 	}
 	digest_sha256(md, p, n);
 	return db_bytes(md, DEDUPE_BYTES);
