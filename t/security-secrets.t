@@ -177,6 +177,8 @@ subtest 'T21: a bad day' => sub {
 	}
 	$outside->always('twilio');
 	for my $case ([ openai => 401, 'Incorrect API key provided: ca******z' ],
+		[ openai => 401, "No such key: $env{OPENAI_API_KEY}" ],
+		[ llm => 401, "No such key: $env{LLM_API_KEY}" ],
 		[ openai => 400, 'Invalid file format.' ], [ llm => 403,
 		'No access' ], [ llm => 400, 'This is no prompt.' ]) {
 		my ($name, $status, $message) = @$case;

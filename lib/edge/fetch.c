@@ -362,6 +362,17 @@ retry_after(struct flight *t)
 	    &h) != CURLHE_OK ? -1 : seconds_until(h->value, time(NULL));
 }
 
+/* Whoever refuses a key may repeat it, and messages go to logs. */
+static void
+mask(struct buf *body, const char *secret)
+{
+	const size_t n = secret == NULL ? 0 : strlen(secret);
+
+	for (char *p = body->s; n != 0 && (p = strstr(p, secret)) != NULL;
+	    p += n)
+		memset(p, '*', n);
+}
+
 static void
 answer(struct flight *t, CURLcode code)
 {
@@ -383,6 +394,10 @@ answer(struct flight *t, CURLcode code)
 		(void)snprintf(t->a.error, sizeof(t->a.error), "%s",
 		    t->error[0] != '\0' ? t->error :
 		    curl_easy_strerror(code));
+	}
+	if (t->a.status >= 400) {
+		mask(t->a.body, t->q.bearer);
+		mask(t->a.body, t->q.password);
 	}
 	again = code == CURLE_OK && t->a.status >= 300 &&
 	    t->a.status < 400 &&
