@@ -150,7 +150,7 @@ replay_since_command(struct call *c)
 {
 	struct replay		 r = { .cfg = c->cfg, .store = c->store };
 	const char		*since;
-	struct mem		*m = mem_new(), *next;
+	struct mem		*m, *next;
 	struct journal_entry	*j, *last = NULL;
 	size_t			 count;
 	struct err		 e;
@@ -159,6 +159,7 @@ replay_since_command(struct call *c)
 	if (c->since_s == 0)
 		return EXIT_USAGE;
 	since = clock_rfc3339(c->m, c->since_s);
+	m = mem_new();
 	do {
 		next = mem_new();
 		ok = journal_next(c->store, next, since, last, &j, &count, &e);
