@@ -3,7 +3,6 @@
  * off. */
 #include "edge/fetch.h"
 
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 
 #include "base/cfg.h"
 #include "base/text.h"
+#include "edge/address.h"
 
 #include "base/banned.h"
 
@@ -68,46 +68,6 @@ on_body(char *p, size_t size, size_t n, void *arg)
 	return t->a.too_large ? 0 : size * n;
 }
 
-/* True for addresses that no public server has (RFC 6890). */
-static bool
-is_private_v4(uint32_t a)
-{
-	static const struct { uint32_t net, bits; } nets[] = {
-		{ 0x00000000, 8 }, { 0x0a000000, 8 }, { 0x64400000, 10 },
-		{ 0x7f000000, 8 }, { 0xa9fe0000, 16 }, { 0xac100000, 12 },
-		{ 0xc0000000, 24 }, { 0xc0a80000, 16 }, { 0xc6120000, 15 },
-		{ 0xe0000000, 4 }, { 0xf0000000, 4 },
-	};
-
-	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++)
-		if (((a ^ nets[i].net) >> (32 - nets[i].bits)) == 0)
-			return true;
-	return false;
-}
-
-static bool
-is_private(const struct sockaddr *sa)
-{
-	const struct in6_addr	*v6;
-	struct in_addr		 v4;
-
-	if (sa->sa_family == AF_INET) {
-		memcpy(&v4, (const char *)sa +
-		    offsetof(struct sockaddr_in, sin_addr), sizeof(v4));
-		return is_private_v4(ntohl(v4.s_addr));
-	}
-	v6 = (const void *)((const char *)sa +
-	    offsetof(struct sockaddr_in6, sin6_addr));
-	if (IN6_IS_ADDR_V4MAPPED(v6) || IN6_IS_ADDR_V4COMPAT(v6)) {
-		memcpy(&v4, v6->s6_addr + 12, sizeof(v4));
-		return is_private_v4(ntohl(v4.s_addr));
-	}
-	/* 2000::/3 is the public part; 6to4 and Teredo in it wrap a v4. */
-	return (v6->s6_addr[0] & 0xe0) != 0x20 ||
-	    memcmp(v6->s6_addr, "\x20\x02", 2) == 0 ||
-	    memcmp(v6->s6_addr, "\x20\x01\0\0", 4) == 0;
-}
-
 /* Called with the resolved address, so a name that changes its mind between
  * two look-ups gains nothing. */
 static curl_socket_t
@@ -116,7 +76,7 @@ on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
 	const struct flight *t = arg;
 
 	(void)purpose;
-	if (t->public_only && is_private(&to->addr))
+	if (t->public_only && address_is_private(&to->addr))
 		return CURL_SOCKET_BAD;
 	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }

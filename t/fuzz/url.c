@@ -38,9 +38,9 @@ is_private_text(const char *text)
 	struct sockaddr_in6	v6 = { .sin6_family = AF_INET6 };
 
 	return inet_pton(AF_INET, text, &v4.sin_addr) == 1 ?
-	    is_private((const struct sockaddr *)(const void *)&v4) :
+	    address_is_private((const struct sockaddr *)(const void *)&v4) :
 	    inet_pton(AF_INET6, text, &v6.sin6_addr) == 1 &&
-	    is_private((const struct sockaddr *)(const void *)&v6);
+	    address_is_private((const struct sockaddr *)(const void *)&v6);
 }
 
 /* Any v4 address, in whatever dress, is as private as it is plain. */
