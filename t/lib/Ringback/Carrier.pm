@@ -13,6 +13,7 @@
 # connections to it are refused. What it knows stays.
 package Ringback::Carrier;
 use v5.36;
+use parent qw(Ringback::Child);
 
 use IO::Socket::INET;
 use Mojo::UserAgent;
@@ -58,14 +59,7 @@ sub start ($self, %o) {
 	return $self;
 }
 
-sub stop ($self) {
-	my $pid = delete $self->{pid} or return;
-	return if $self->{of} != $$;
-	local $?;
-	kill 'TERM', $pid;
-	waitpid $pid, 0;
-	return;
-}
+sub stop ($self) { return $self->put_away }
 
 sub DESTROY ($self) { return $self->stop }
 

@@ -15,6 +15,7 @@
 # transcript that is asked about. latency_ms: how long the paid ones think.
 package Ringback::Instant;
 use v5.36;
+use parent qw(Ringback::Child);
 
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
@@ -202,14 +203,7 @@ sub asked ($self) {
 	return \%asked;
 }
 
-sub stop ($self) {
-	my $pid = delete $self->{pid} or return;
-	return if $self->{of} != $$;
-	local $?;
-	kill 'TERM', $pid;
-	waitpid $pid, 0;
-	return;
-}
+sub stop ($self) { return $self->put_away }
 
 sub DESTROY ($self) { return $self->stop }
 

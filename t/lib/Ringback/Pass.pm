@@ -8,6 +8,7 @@
 #	my ($status, $out, $err) = $pass->end;
 package Ringback::Pass;
 use v5.36;
+use parent qw(Ringback::Child);
 
 use File::Temp qw(tempdir);
 use POSIX ();
@@ -50,11 +51,7 @@ sub said ($self) { return Ringback::Test::slurp("$self->{dir}/err") }
 sub signal ($self, $name) { return kill $name, $self->{pid} }
 
 sub DESTROY ($self) {
-	return if $self->{end} || $$ != $self->{of};
-	local $?;
-	kill 'KILL', $self->{pid};
-	waitpid $self->{pid}, 0;
-	return;
+	return $self->{end} ? undef : $self->put_away('KILL');
 }
 
 # As quickstart does it: not as root, but able to reach the tree.

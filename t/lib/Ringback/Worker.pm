@@ -11,6 +11,7 @@
 # worker; here the test does.
 package Ringback::Worker;
 use v5.36;
+use parent qw(Ringback::Child);
 
 use IO::Select;
 use IO::Socket::UNIX;
@@ -88,11 +89,7 @@ sub stop ($self, $signal = 'TERM') {
 }
 
 sub DESTROY ($self) {
-	return if $self->{end} || $$ != $self->{of};
-	local $?;
-	kill 'KILL', $self->{pid};
-	waitpid $self->{pid}, 0;
-	return;
+	return $self->{end} ? undef : $self->put_away('KILL');
 }
 
 # --- FastCGI ---------------------------------------------------------------
