@@ -10,8 +10,6 @@
 #include "recording.h"
 #include "tap.h"
 
-#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
-
 /* --- WAV ------------------------------------------------------------------ */
 
 static void

@@ -9,9 +9,6 @@
 #include "recording.h"
 #include "tap.h"
 
-#define BYTES(s)	s, sizeof(s) - 1
-#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
-
 /* --- WAV ------------------------------------------------------------------ */
 
 static const struct {

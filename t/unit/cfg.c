@@ -9,8 +9,6 @@
 #include "base/text.h"
 #include "tap.h"
 
-#define BYTES(s)	s, sizeof(s) - 1
-
 static const struct {
 	const char	*url;
 	bool		 here;

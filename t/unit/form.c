@@ -7,8 +7,6 @@
 #include "base/buf.h"
 #include "tap.h"
 
-#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
-
 static const struct {
 	const char	*body;
 	size_t		 count;

@@ -7,9 +7,6 @@
 
 #include "tap.h"
 
-#define BYTES(s)	s, sizeof(s) - 1
-#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
-
 static const struct {
 	const char	*name;
 	const char	*s;

@@ -6,7 +6,6 @@
 
 #include "tap.h"
 
-#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 #define HEX32		"0123456789abcdef0123456789ABCDEF"
 
 static const struct {

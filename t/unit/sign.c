@@ -10,7 +10,6 @@
 #include "base/text.h"
 #include "tap.h"
 
-#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 #define TOKEN		"12345"
 #define QUERY		"/myapp.php?foo=1&bar=2"
 #define U		"https://mycompany.com" QUERY

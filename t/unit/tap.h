@@ -17,6 +17,10 @@
 
 #include "base/mem.h"
 
+/* A literal, NUL and all, as two arguments; the length of an array. */
+#define BYTES(s)	s, sizeof(s) - 1
+#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
+
 static int tap_count, tap_failed;
 
 static inline bool tap_line(bool, const char *fmt, va_list) PRINTF_LIKE(2, 0);

@@ -7,8 +7,6 @@
 
 #include "tap.h"
 
-#define BYTES(s)	s, sizeof(s) - 1
-#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 #define BAD		"\xef\xbf\xbd"
 
 static const struct {
