@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "edge/fcgi.h"
 #include "edge/spool.h"
 
 #include "base/banned.h"
@@ -26,19 +27,6 @@
 /* What a webhook may wait for the database, all in all: nginx tries three
  * times within the 15 s that Twilio waits. Then it is spooled (FAULTS 5.7). */
 #define HOOK_MS		3000
-
-static volatile sig_atomic_t	stopping, idle;
-
-/* Waiting for a request there is nothing to finish; otherwise the request in
- * hand is answered first. */
-static void
-on_term(int sig)
-{
-	(void)sig;
-	stopping = 1;
-	if (idle)
-		_exit(0);
-}
 
 static void
 count(const struct app *app, int status, long ms)
@@ -119,34 +107,27 @@ configure(struct mem *m, const char *file, enum cfg_program pool)
 }
 
 static int
-run(struct app *app)
+run(struct mem *m, struct app *app)
 {
-	struct sigaction	sa = { .sa_handler = on_term };
-	FCGX_Request		fcgi;
-	struct err		e;
+	struct fcgi	*fcgi;
+	FCGX_Request	*request;
+	struct err	 e;
 
-	if (FCGX_Init() != 0 ||
-	    FCGX_InitRequest(&fcgi, 0, FCGI_FAIL_ACCEPT_ON_INTR) != 0) {
-		log_error("cannot listen on descriptor 0", "%s", "");
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (!fcgi_open(&fcgi, m, 0, &e)) {
+		log_error("no requests", "why=%s", log_quote(e.text));
 		return 1;
 	}
-	/* After FCGX_Init(), which installs a SIGTERM handler of its own. */
-	(void)sigaction(SIGTERM, &sa, NULL);
-	(void)sigaction(SIGINT, &sa, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
 	if (!store_check(app->store, &e)) {
 		log_error("database", "why=%s", log_quote(e.text));
 		if (e.kind == ERR_CONFIG)
 			return CFG_EXIT;
 	}
-	for (;;) {
-		idle = 1;	/* first: a signal behind this ends the wait */
-		if (stopping || FCGX_Accept_r(&fcgi) != 0)
-			break;
-		idle = 0;
-		serve(app, &fcgi);
-	}
-	return 0;
+	while ((request = fcgi_next(fcgi, &e)) != NULL)
+		serve(app, request);
+	if (e.kind != ERR_NONE)
+		log_error("no more requests", "why=%s", log_quote(e.text));
+	return e.kind != ERR_NONE;
 }
 
 int
@@ -204,7 +185,7 @@ main(int argc, char **argv)
 	if (app.pool == CFG_HOOKS && !spool_prepare(m, app.cfg->spool_dir,
 	    (size_t)app.cfg->spool_reserve, &e))
 		log_warn("spool", "why=%s", log_quote(e.text));
-	status = run(&app);
+	status = run(m, &app);
 	mem_free(m);
 	curl_global_cleanup();
 	return status;

@@ -185,16 +185,19 @@ http_send(const struct http_request *q, const struct http_response *r)
 	mem_free(m);
 }
 
-/* libfcgi lingers on a connection until the other side has closed it, lest
- * unread input turn the close into a reset. When all input has been read
- * there is nothing to linger for, and the worker is free three system calls
- * earlier (PERFORMANCE: +14 %). */
+/* libfcgi lingers on a connection that it closes until the other side has
+ * closed it, too, lest unread input turn the close into a reset. When all
+ * input has been read there is nothing to linger for (PERFORMANCE: +14 %), and
+ * only then does the next request begin where this one ends. */
 void
 http_close(const struct http_request *q)
 {
-	bool read_all = q->body_promised <= (long)q->body_bytes;
+	bool read_all = q->body_promised <= (long)q->body_bytes &&
+	    FCGX_GetChar(q->fcgi->in) == -1;
 
-	if (read_all && FCGX_GetChar(q->fcgi->in) == -1)
+	if (!read_all)
+		q->fcgi->keepConnection = 0;
+	else if (!q->fcgi->keepConnection)
 		FCGX_Detach(q->fcgi);
 	FCGX_Finish_r(q->fcgi);
 }

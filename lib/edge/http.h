@@ -63,7 +63,8 @@ void		 http_header(struct http_response *, const char *name,
 void		 http_send(const struct http_request *,
 		     const struct http_response *);
 
-/* Sends what is not sent yet; ends the request and its connection. */
+/* Sends what is not sent yet; ends the request, and its connection unless
+ * nginx wants to keep it (fcgi.h). */
 void		 http_close(const struct http_request *);
 
 #endif
