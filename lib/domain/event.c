@@ -409,6 +409,15 @@ event_is_consent(const struct event *ev)
 }
 
 bool
+event_opens(const struct event *ev)
+{
+	return strcmp(ev->source, "http") == 0 &&
+	    (strcmp(ev->route, "/api/twilio/voice") == 0 ||
+	    (strcmp(ev->route, "/api/twilio/sms") == 0 &&
+	    !event_is_consent(ev)));
+}
+
+bool
 event_recording_of(const struct event *call, struct event *recording)
 {
 	const char *sid = form_some(call->form, "RecordingSid");

@@ -43,6 +43,10 @@ MUST_CHECK bool	 event_read(struct event *, struct mem *, struct err *);
 /* A text that changes who may be texted by whom: STOP, START, error 21610. */
 bool		 event_is_consent(const struct event *);
 
+/* The request with which a call or a text comes in, from Twilio itself and
+ * about no one's consent: most likely nobody has heard of it before. */
+bool		 event_opens(const struct event *);
+
 /* The values of the statement for its kind (sql.def), in order. */
 void		 event_values(const struct event *, const struct cfg *,
 		     struct mem *, struct db_value[EVENT_MAX_VALUES]);

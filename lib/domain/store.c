@@ -100,6 +100,23 @@ adopt(struct store *s, struct mem *m, const struct event *ev, struct err *e)
 	    sid, NULL, &fits, e) || e->kind == ERR_INPUT;
 }
 
+/* *done: it was the first that was heard of that call or text. */
+static bool
+first(struct store *s, struct mem *m, const struct event *ev,
+    const struct db_value *values, bool *done, struct err *e)
+{
+	struct db_rows *rows;
+
+	*done = false;
+	if (!event_opens(ev))
+		return true;
+	if (!sql_run(s, m, ev->kind == EVENT_CALL ? SQL_CALL_FIRST :
+	    SQL_TEXT_FIRST, values, &rows, e))
+		return false;
+	*done = db_count(rows) == 1;
+	return true;
+}
+
 bool
 store_event(struct store *s, struct mem *m, const struct event *ev,
     bool *fresh, struct err *e)
@@ -118,9 +135,13 @@ store_event(struct store *s, struct mem *m, const struct event *ev,
 	event_values(ev, s->cfg, m, values);
 	if (ev->kind == EVENT_SMS && event_is_consent(ev))
 		which = SQL_CONSENT;
-	if (!sql_run(s, m, which, values, &rows, e))
+	if (!first(s, m, ev, values, fresh, e))
 		return false;
-	*fresh = db_get_long(rows, 0, 0) != 0;
+	if (!*fresh) {
+		if (!sql_run(s, m, which, values, &rows, e))
+			return false;
+		*fresh = db_get_long(rows, 0, 0) != 0;
+	}
 	if (!event_recording_of(ev, &recording))
 		return true;
 	event_values(&recording, s->cfg, m, values);
