@@ -18,9 +18,11 @@
 #include "format/twiml.h"
 
 struct app {
+	struct mem		*m;		/* as long as the program runs */
 	const struct cfg	*cfg;
 	struct store		*store;
 	enum cfg_program	 pool;
+	const struct buf	*greeting;	/* voice_incoming's, once made */
 };
 
 struct input;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <curl/curl.h>
+#include <openssl/crypto.h>
 
 #include "app.h"
 #include "base/clock.h"
@@ -107,21 +108,21 @@ configure(struct mem *m, const char *file, enum cfg_program pool)
 }
 
 static int
-run(struct mem *m, struct app *app)
+run(struct app *app)
 {
 	struct fcgi	*fcgi;
 	FCGX_Request	*request;
 	struct err	 e;
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (!fcgi_open(&fcgi, m, 0, &e)) {
-		log_error("no requests", "why=%s", log_quote(e.text));
-		return 1;
-	}
 	if (!store_check(app->store, &e)) {
 		log_error("database", "why=%s", log_quote(e.text));
 		if (e.kind == ERR_CONFIG)
 			return CFG_EXIT;
+	}
+	if (!fcgi_open(&fcgi, app->m, 0, &e)) {
+		log_error("no requests", "why=%s", log_quote(e.text));
+		return 1;
 	}
 	while ((request = fcgi_next(fcgi, &e)) != NULL)
 		serve(app, request);
@@ -166,7 +167,7 @@ main(int argc, char **argv)
 		usage(stderr);
 		return 64;
 	}
-	m = mem_new();
+	app.m = m = mem_new();
 	(void)umask(0077);
 	(void)setrlimit(RLIMIT_CORE, &no_core);
 	app.cfg = configure(m, file, app.pool);
@@ -177,15 +178,18 @@ main(int argc, char **argv)
 		    "NOT checked; anybody can post calls and texts", "%s", "");
 	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
 	metric_open(app.cfg->metrics_file);
-	/* Hooks ask nobody. */
-	if (app.pool == CFG_API && curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+	/* Hooks ask nobody: what OpenSSL could say of it is 60 KB a worker. */
+	if (app.pool == CFG_HOOKS)
+		(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS,
+		    NULL);
+	else if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
 		abort();
 	app.store = store_new(m, app.cfg, app.pool,
 	    app.pool == CFG_HOOKS ? "ringback-hooks" : "ringback-api");
 	if (app.pool == CFG_HOOKS && !spool_prepare(m, app.cfg->spool_dir,
 	    (size_t)app.cfg->spool_reserve, &e))
 		log_warn("spool", "why=%s", log_quote(e.text));
-	status = run(m, &app);
+	status = run(&app);
 	mem_free(m);
 	curl_global_cleanup();
 	return status;

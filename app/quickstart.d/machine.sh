@@ -133,7 +133,7 @@ run_user() {
 	local name place
 	as_user=() owner=$(id -un)
 	clean_env=("PATH=$pg_bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-	    LANG=C.UTF-8 "HOME=$dir/run"
+	    LANG=C.UTF-8 GNUTLS_NO_IMPLICIT_INIT=1 "HOME=$dir/run"
 	    "XDG_CACHE_HOME=${XDG_CACHE_HOME:-${HOME-}/.cache}")
 	for name in TZ ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS GCOV_PREFIX \
 	    LLVM_PROFILE_FILE; do
