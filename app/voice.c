@@ -23,34 +23,46 @@ say(struct twiml *t, const struct cfg *cfg, const char *text)
 		twiml_say(t, &voice, text);
 }
 
-/* Behind <Record> comes what a caller hears who said nothing: Twilio then
- * makes no recording, asks for no action and goes on with the next verb. */
-bool
-voice_incoming(struct app *app, struct request *q, struct http_response *r,
-    struct err *e)
+/* What every caller hears first. Behind <Record> comes what one hears who said
+ * nothing: Twilio then makes no recording, asks for no action and goes on with
+ * the next verb. */
+static bool
+greet(struct app *app, struct err *e)
 {
 	const struct cfg	*cfg = app->cfg;
 	const struct twiml_record record = {
-		.action = mem_printf(q->m, "%s/api/twilio/recording"
+		.action = mem_printf(app->m, "%s/api/twilio/recording"
 		    TWILIO_ASK_AGAIN_LIVE, cfg->webhook_base),
-		.status_callback = mem_printf(q->m,
+		.status_callback = mem_printf(app->m,
 		    "%s/api/twilio/recording-status" TWILIO_ASK_AGAIN,
 		    cfg->webhook_base),
 		.status_events = "in-progress completed absent",
 		.max_length_s = cfg->voicemail_secs,
 		.timeout_s = cfg->silence_secs,
 	};
-	struct twiml t;
+	struct buf	*out = buf_new(app->m, TWIML_MAX_BYTES);
+	struct twiml	 t;
 
-	if (!intake(app, q, e))
-		return false;
-	r->type = "text/xml; charset=utf-8";
-	twiml_open(&t, r->body);
+	twiml_open(&t, out);
 	say(&t, cfg, cfg->greeting);
 	twiml_record(&t, &record);
 	say(&t, cfg, cfg->goodbye);
 	twiml_hangup(&t);
-	return twiml_close(&t, e);
+	if (!twiml_close(&t, e))
+		return false;
+	app->greeting = out;
+	return true;
+}
+
+bool
+voice_incoming(struct app *app, struct request *q, struct http_response *r,
+    struct err *e)
+{
+	if (!intake(app, q, e) || (app->greeting == NULL && !greet(app, e)))
+		return false;
+	r->type = "text/xml; charset=utf-8";
+	buf_add(r->body, app->greeting->s, app->greeting->len);
+	return true;
 }
 
 bool

@@ -21,14 +21,14 @@ use Time::HiRes qw(sleep);
 # What it was; the ceiling is 1.05 of that. Instructions are those of a build
 # as configure makes it.
 my %instructions = (
-	voice     => 111_350,
-	status    => 85_200,
-	sms       => 90_640,
-	recording => 106_430,
+	voice     => 82_970,
+	status    => 85_630,
+	sms       => 93_630,
+	recording => 107_360,
 );
 my %buffers = (
 	'voice'             => 19,
-	'voice, again'      => 4,
+	'voice, again'      => 8,
 	'status'            => 17,
 	'sms'               => 21,
 	'recording'         => 22,

@@ -28,6 +28,10 @@ decode(struct mem *m, const char *s, size_t n, size_t *bytes)
 	int	 hi, lo;
 
 	for (size_t i = 0; i < n; i++) {
+		while (i < n && s[i] != '%' && s[i] != '+')
+			*p++ = s[i++];		/* most of it */
+		if (i == n)
+			break;
 		if (s[i] == '%' && n - i > 2 &&
 		    (hi = hex_digit(s[i + 1])) >= 0 &&
 		    (lo = hex_digit(s[i + 2])) >= 0) {
@@ -39,6 +43,17 @@ decode(struct mem *m, const char *s, size_t n, size_t *bytes)
 	}
 	*bytes = (size_t)(p - out);
 	return out;
+}
+
+/* Twilio sends most forms in order; then sorting would cost as much as all
+ * the decoding. */
+static bool
+is_sorted(const struct form *f)
+{
+	for (size_t i = 1; i < f->count; i++)
+		if (form_compare(&f->pairs[i - 1], &f->pairs[i]) > 0)
+			return false;
+	return true;
 }
 
 /* The pairs between '&' that hold anything; "a=1&&b=2" has two. */
@@ -116,11 +131,13 @@ form_parse(struct form **out, struct mem *m, const char *s, size_t n,
 		if (end > at && !read_pair(f, m, s + at, end - at, e))
 			return false;
 	}
-	f->sorted = mem_array(m, f->count, sizeof(*f->sorted));
-	if (f->count != 0)
-		memcpy(f->sorted, f->pairs, f->count * sizeof(*f->sorted));
-	qsort(f->sorted, f->count, sizeof(*f->sorted), form_compare);
 	*out = f;
+	f->sorted = f->pairs;
+	if (is_sorted(f))
+		return true;
+	f->sorted = mem_array(m, f->count, sizeof(*f->sorted));
+	memcpy(f->sorted, f->pairs, f->count * sizeof(*f->sorted));
+	qsort(f->sorted, f->count, sizeof(*f->sorted), form_compare);
 	return true;
 }
 
