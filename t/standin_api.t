@@ -168,8 +168,30 @@ subtest 'texts through the API' => sub {
 		    . $_->[0])->json;
 		is scalar $list->{messages}->@*, $_->[1], "DateSent$_->[0]";
 	}
+	$res = rest(POST => "Messages/$sids[1].json", {Body => ''});
+	is_deeply [$res->code, $res->json->@{qw(body from)}],
+	    [200, '', OURS], 'an empty Body redacts, and no more';
 	is rest(DELETE => "Messages/$sids[0].json")->code, 204, 'deleted';
 	is rest(GET => "Messages/$sids[0].json")->code, 404, '… and gone';
+};
+
+subtest 'what a text carries can be listed and deleted' => sub {
+	$on{'/api/twilio/sms'} = '<Response/>';
+	my $sid = control(POST => text => {from => YOU, body => 'two', media =>
+	    [map { {base64 => encode_base64($_)} } qw(one two)]})
+	    ->{message_sid};
+	my $list = sub ($of) { rest(GET => "Messages/$of/Media.json") };
+	my @media = $list->($sid)->json->{media_list}->@*;
+	is scalar @media, 2, 'two pictures';
+	my $one = "Messages/$sid/Media/$media[0]{sid}";
+	is rest(GET => "$one.json")->json->{parent_sid}, $sid, 'one of them';
+	is rest(DELETE => "$one.json")->code, 204, 'is deleted';
+	is rest(GET => $_)->code, 404, '… and gone' for $one, "$one.json";
+	is rest(DELETE => "$one.json")->code, 404, '… for good';
+	is scalar $list->($sid)->json->{media_list}->@*, 1, 'the other stays';
+	is rest(GET => "Messages/$sid.json")->json->{body}, 'two',
+	    'and so do the words';
+	is $list->('SM' . '0' x 32)->code, 404, 'of no text at all: none';
 };
 
 subtest 'shapes are those of the published description' => sub {
@@ -179,7 +201,9 @@ subtest 'shapes are those of the published description' => sub {
 	my %kind = (calls => ['Calls', 'call'], messages => ['Messages',
 	    'message'], recordings => ['Recordings', 'recording'],
 	    incoming_phone_numbers => ['IncomingPhoneNumbers',
-	    'incoming_phone_number']);
+	    'incoming_phone_number'], media_list => ['Messages/'
+	    . rest(GET => 'Messages.json?PageSize=1')->json->{messages}[0]{sid}
+	    . '/Media', 'message.media']);
 	my %type = (string => sub ($v) { !ref $v },
 	    integer => sub ($v) { encode_json([$v]) =~ /^\[-?\d+\]$/ },
 	    boolean => sub ($v) { ref $v eq 'JSON::PP::Boolean' },

@@ -6,8 +6,8 @@ use v5.36;
 use Mojo::Base -base, -signatures;
 use Carrier::Call;
 use Carrier::Numbers qw(ALWAYS_OURS bad_call bad_message valid);
-use Carrier::Shape qw(call_json call_recording_json list_json message_json
-    number_json recording_json refuse);
+use Carrier::Shape qw(call_json call_recording_json list_json media_json
+    message_json number_json recording_json refuse);
 use Carrier::Text qw(opted_out text_deliver text_out);
 use Mojo::Date;
 use Mojo::File 'path';
@@ -26,6 +26,9 @@ my @ROUTES = (
 	[GET    => 'Messages/(\w+).json',    \&_message_get],
 	[POST   => 'Messages/(\w+).json',    \&_message_update],
 	[DELETE => 'Messages/(\w+).json',    \&_message_delete],
+	[GET    => 'Messages/(\w+)/Media.json', \&_media_list],
+	[GET    => 'Messages/(\w+)/Media/(ME\w+).json', \&_media_get],
+	[DELETE => 'Messages/(\w+)/Media/(ME\w+).json', \&_media_delete],
 	[GET    => 'Messages/(\w+)/Media/(ME\w+)', \&_message_media],
 	[GET    => 'Recordings.json',        \&_recording_list],
 	[GET    => 'Recordings/(RE\w+).json', \&_recording_get],
@@ -261,13 +264,45 @@ sub _message_update ($self, $request, $sid) {
 
 sub _message_delete ($self, $request, $sid) {
 	$self->_find('messages', $request, $sid);
-	$self->carrier->store->remove(messages => $sid);
+	my $store = $self->carrier->store;
+	$self->_media_remove($_->{sid})
+	    for grep { $_->{parent} eq $sid } $store->all('media');
+	$store->remove(messages => $sid);
 	return {status => 204};
 }
 
-sub _message_media ($self, $request, $sid, $media_sid) {
+sub _media_find ($self, $request, $sid, $media_sid) {
 	my $media = $self->_find('media', $request, $media_sid);
 	refuse(20404, $request->{path}) if $media->{parent} ne $sid;
+	return $media;
+}
+
+sub _media_list ($self, $request, $sid) {
+	$self->_find('messages', $request, $sid);
+	return $self->_list('media_list', $request, \&media_json,
+		grep { $_->{parent} eq $sid } $self->_select('media',
+			$request, ['DateCreated', 'date_created', 'time']));
+}
+
+sub _media_get ($self, $request, $sid, $media_sid) {
+	my $media = $self->_media_find($request, $sid, $media_sid);
+	return {status => 200, json => media_json($media)};
+}
+
+sub _media_delete ($self, $request, $sid, $media_sid) {
+	$self->_media_find($request, $sid, $media_sid);
+	$self->_media_remove($media_sid);
+	return {status => 204};
+}
+
+sub _media_remove ($self, $sid) {
+	my $store = $self->carrier->store;
+	path($store->file("media/$sid"))->remove;
+	$store->remove(media => $sid);
+}
+
+sub _message_media ($self, $request, $sid, $media_sid) {
+	my $media = $self->_media_find($request, $sid, $media_sid);
 	return {status => 200, type => $media->{content_type},
 		file => $self->carrier->store->file("media/$media_sid")};
 }

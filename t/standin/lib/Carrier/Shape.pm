@@ -8,7 +8,7 @@ use Mojo::Date;
 use Mojo::Parameters;
 
 our @EXPORT_OK = qw(API error_xml list_json refuse refusal_json rfc2822
-    call_json message_json number_json recording_json call_recording_json);
+    call_json media_json message_json number_json recording_json call_recording_json);
 
 use constant API => '2010-04-01';
 
@@ -150,6 +150,14 @@ sub message_json ($message) {
 		price_unit => 'USD',
 		subresource_uris => {media => _uri($message, "$path/Media.json")},
 	};
+}
+
+sub media_json ($media) {
+	my %json = _common($media, "Messages/$media->{parent}/Media/"
+	    . $media->{sid});
+	delete $json{api_version};
+	return {%json, parent_sid => $media->{parent},
+		content_type => $media->{content_type}};
 }
 
 sub recording_json ($recording) {
