@@ -15,14 +15,13 @@
 #include "base/text.h"
 #include "domain/account.h"
 #include "domain/event.h"
-#include "domain/twilio.h"
+#include "edge/fetch.h"
 #include "format/json.h"
-#include "verdict.h"
+#include "pages.h"
 
 #include "base/banned.h"
 
 #define PAGE_SIZE	50
-#define DEEP_PAGE_SIZE	1000	/* Twilio's largest */
 #define PAGES		20	/* of a list, in one pass of the sweep */
 #define GRACE_S		60	/* a webhook may be on its way still */
 #define EDGE_S		300	/* our clock, our rows' times and Twilio's */
@@ -81,79 +80,6 @@ struct reading {
 	cJSON			*sids;		/* seen */
 	bool			 whole;		/* from the first page on */
 };
-
-/* A page of anything; *next is NULL at the end. */
-static bool
-get_page(struct reconcile *r, struct mem *m, const struct account *a,
-    const char *resource, const char *page, size_t most, cJSON **root,
-    const char **next, struct err *e)
-{
-	struct fetch_request	q;
-	struct fetch_answer	answer;
-	const char		*text;
-
-	if (!twilio_page(r->cfg, m, a, resource, page, most, &q, e))
-		return false;
-	fetch_one(m, &q, &answer);
-	if (answer.status != 200)
-		return err_set(e, verdict_about_account(&answer) ? ERR_AUTH :
-		    answer.status == 403 ? ERR_FORBIDDEN :
-		    answer.status == 400 || answer.status == 404 ?
-		    ERR_NOT_FOUND : ERR_UPSTREAM, "Twilio's list of %s: %s",
-		    resource, answer.status == 0 ? answer.error :
-		    mem_printf(m, "HTTP %ld", answer.status));
-	r->reached = true;
-	/* What a stranger texted must not hide what else is on the list. */
-	text = json_mended(m, answer.body->s, answer.body->len);
-	if (!json_parse_trusted(root, m, text, strlen(text), e))
-		return false;
-	*next = json_text(*root, "next_page_uri");
-	return true;
-}
-
-static void
-add_own(cJSON *own, const char *number)
-{
-	if (number != NULL)
-		json_add_bool(own, number, true);
-}
-
-static bool
-points_here(const struct cfg *cfg, const char *url)
-{
-	return url != NULL && text_starts(url, cfg->webhook_base);
-}
-
-/* Numbers of ours: configured, assigned to a user, or at Twilio with their
- * webhooks pointed here. */
-static bool
-own_numbers(struct reconcile *r, struct mem *m, const struct account *a,
-    cJSON *own, struct err *e)
-{
-	const char	**numbers, *page = NULL;
-	const cJSON	 *item;
-	cJSON		 *root;
-	size_t		  count;
-
-	if (!look_numbers(r->store, m, &numbers, &count, e))
-		return false;
-	for (size_t i = 0; i < count; i++)
-		add_own(own, numbers[i]);
-	add_own(own, r->cfg->phone_number);
-	add_own(own, r->cfg->messaging_service_sid);
-	do {
-		/* A key that may not list numbers is no reason to stop. */
-		if (!get_page(r, m, a, "IncomingPhoneNumbers", page,
-		    DEEP_PAGE_SIZE, &root, &page, e))
-			return e->kind == ERR_FORBIDDEN;
-		cJSON_ArrayForEach(item, json_get(root,
-		    "incoming_phone_numbers"))
-			if (points_here(r->cfg, json_text(item, "voice_url")) ||
-			    points_here(r->cfg, json_text(item, "sms_url")))
-				add_own(own, json_text(item, "phone_number"));
-	} while (page != NULL);
-	return true;
-}
 
 static bool
 is_outbound(const cJSON *item)
@@ -327,7 +253,7 @@ read_pages(struct reading *g, struct err *e)
 	struct reconcile	*r = g->r;
 	const bool		 by_hand = r->since_s != 0;
 	const size_t		 most = by_hand || g->look.first ||
-				    g->look.deep ? DEEP_PAGE_SIZE : PAGE_SIZE;
+				    g->look.deep ? PAGES_LARGEST : PAGE_SIZE;
 	const char		*page = g->look.page;
 
 	g->whole = page == NULL;
@@ -337,8 +263,9 @@ read_pages(struct reading *g, struct err *e)
 		cJSON		*root;
 		bool		 older = false, ok;
 
-		ok = get_page(r, own, g->account, look_name(g->list), page,
-		    most, &root, &next, e) && read_page(g, own, json_get(root,
+		ok = pages_get(r->cfg, own, g->account, look_name(g->list),
+		    NULL, NULL, page, most, &root, &next, &r->reached, e) &&
+		    read_page(g, own, json_get(root,
 		    lists[g->list].member), &older, e);
 		page = ok && !older ? mem_dup(g->m, next) : NULL;
 		mem_free(own);
@@ -388,7 +315,8 @@ read_account(struct reconcile *r, struct mem *m, const struct account *a,
 			continue;
 		if (own == NULL) {
 			own = json_object(m);
-			if (!own_numbers(r, m, a, own, e))
+			if (!pages_own_numbers(r->cfg, r->store, m, a, own,
+			    &r->reached, e))
 				return unread(a, e);
 		}
 		g.own = own;

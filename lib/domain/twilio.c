@@ -85,14 +85,18 @@ twilio_list(const struct cfg *cfg, struct mem *m, const struct account *a,
 
 bool
 twilio_page(const struct cfg *cfg, struct mem *m, const struct account *a,
-    const char *name, const char *page, size_t most, struct fetch_request *q,
-    struct err *e)
+    const char *name, const char *party, const char *number, const char *page,
+    size_t most, struct fetch_request *q, struct err *e)
 {
 	const char *list = mem_printf(m, "/2010-04-01/Accounts/%s/%s.json?",
 	    a->sid, name);
+	struct buf *query = buf_new(m, 4096);
 
-	resource(cfg, m, a, "GET", mem_printf(m, "%s.json?PageSize=%zu", name,
-	    most), q);
+	if (party != NULL)
+		fetch_encode(query, party, number);
+	fetch_encode(query, "PageSize", mem_printf(m, "%zu", most));
+	resource(cfg, m, a, "GET", mem_printf(m, "%s.json?%s", name,
+	    query->s), q);
 	q->cap_bytes = 16 * 1024 * 1024;
 	if (page == NULL)
 		return true;

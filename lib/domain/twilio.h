@@ -41,12 +41,13 @@ void	 twilio_list(const struct cfg *, struct mem *, const struct account *,
 	    const char *resource, const char *from, const char *to,
 	    struct fetch_request *);
 
-/* GET a page of all that an account has of something, newest first. page:
+/* GET a page of all that an account has of something, newest first; or of
+ * one party's ("From" or "To", and the number), unless that is NULL. page:
  * next_page_uri of the page before, NULL for the first; ERR_INPUT for one that
  * is not of this list. */
 MUST_CHECK bool	 twilio_page(const struct cfg *, struct mem *,
 		     const struct account *, const char *resource,
-		     const char *page, size_t most, struct fetch_request *,
-		     struct err *);
+		     const char *party, const char *number, const char *page,
+		     size_t most, struct fetch_request *, struct err *);
 
 #endif
