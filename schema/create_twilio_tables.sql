@@ -19,6 +19,7 @@
 --	reconciliations    how far Twilio's lists are read sweep
 --	pauses             a service not to be asked now   sweep
 --	api_calls          a paid request to an AI         sweep
+--	erased             something that was taken away   sweep, ringback-admin
 --	numbers            a number of ours and its owner  ringback-admin
 --	api_keys           a key to the JSON API           ringback-admin
 --	api_requests       an Idempotency-Key's outcome    api
@@ -546,6 +547,95 @@ CREATE INDEX IF NOT EXISTS api_calls_recording
 CREATE INDEX IF NOT EXISTS api_calls_time
 	ON api_calls (started_at);
 
+-- What was taken away: because somebody wanted to be forgotten ('erase'), or
+-- for its age ('age'). First it is a note of what Twilio may have of it still,
+-- written in the commit that takes it away here: run_at is when Twilio is
+-- asked (again), NULL when there is nothing left. Then, of what was erased, it
+-- stays, so that neither Twilio's lists nor a webhook that comes late bring it
+-- back: a SID and nothing else, which says nothing about anybody.
+CREATE TABLE IF NOT EXISTS erased (
+	sid         text PRIMARY KEY,        -- of call, message, recording
+	account_sid text,
+	why         text NOT NULL CHECK (why IN ('erase', 'age')),
+	erased_at   timestamptz NOT NULL DEFAULT now(),
+	run_at      timestamptz,
+	attempts    integer NOT NULL DEFAULT 0
+);
+
+CREATE INDEX IF NOT EXISTS erased_due
+	ON erased (run_at)
+	WHERE run_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS erased_time
+	ON erased (erased_at);
+
+-- ringback_erase(): takes calls, texts and recordings away, by the ids of
+-- their rows, with all that hangs on them, and says how much of it there was.
+-- What stays are amounts (api_calls), consent, and that a webhook came, or a
+-- captured one could be played back to us.
+CREATE OR REPLACE FUNCTION ringback_erase(p_calls uuid[], p_texts uuid[],
+	p_recordings uuid[], p_why text)
+RETURNS TABLE (calls bigint, texts bigint, recordings bigint,
+	transcripts bigint, webhooks bigint, paid bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+	call_sids	text[];
+	recording_ids	uuid[];
+	recording_sids	text[];
+	transcript_ids	uuid[];
+	sids		text[];
+BEGIN
+	-- Locked as a webhook locks them: the call, then its recordings.
+	SELECT array_agg(c.call_sid), array_agg(c.transcription_id)
+	  INTO call_sids, transcript_ids
+	  FROM (SELECT * FROM twilio_calls WHERE id = ANY (p_calls)
+		 ORDER BY id FOR UPDATE) c;
+	SELECT array_agg(r.id), array_agg(r.recording_sid),
+	       transcript_ids || array_agg(r.transcription_id)
+	  INTO recording_ids, recording_sids, transcript_ids
+	  FROM (SELECT * FROM twilio_recordings WHERE call_sid =
+		ANY (call_sids) OR id = ANY (p_recordings)
+		 ORDER BY id FOR UPDATE) r;
+	PERFORM FROM twilio_sms WHERE id = ANY (p_texts)
+	  ORDER BY id FOR UPDATE;
+	sids := call_sids || recording_sids || ARRAY(SELECT message_sid
+		FROM twilio_sms WHERE id = ANY (p_texts));
+
+	-- Of a call Twilio may have recordings that nobody told us of: worth
+	-- a look for somebody's sake, not for age's.
+	INSERT INTO erased AS e (sid, account_sid, why, run_at)
+	SELECT call_sid, account_sid, p_why, now() FROM twilio_calls
+	 WHERE id = ANY (p_calls) AND call_sid IS NOT NULL AND p_why = 'erase'
+	 UNION ALL
+	SELECT recording_sid, account_sid, p_why,
+	       CASE WHEN deleted_at IS NULL THEN now() END
+	  FROM twilio_recordings WHERE id = ANY (recording_ids)
+	   AND (deleted_at IS NULL OR p_why = 'erase')
+	 UNION ALL
+	SELECT message_sid, account_sid, p_why, now() FROM twilio_sms
+	 WHERE id = ANY (p_texts) AND message_sid IS NOT NULL
+	    ON CONFLICT (sid) DO UPDATE SET run_at = excluded.run_at,
+		erased_at = now(), attempts = 0, why = greatest(e.why, excluded.why);
+
+	DELETE FROM transcriptions t WHERE t.recording_sid =
+		ANY (recording_sids) OR t.call_sid = ANY (call_sids)
+		OR t.id = ANY (transcript_ids);
+	GET DIAGNOSTICS transcripts = ROW_COUNT;
+	DELETE FROM twilio_recordings WHERE id = ANY (recording_ids);
+	GET DIAGNOSTICS recordings = ROW_COUNT;
+	DELETE FROM twilio_calls WHERE id = ANY (p_calls);
+	GET DIAGNOSTICS calls = ROW_COUNT;
+	DELETE FROM twilio_sms WHERE id = ANY (p_texts);
+	GET DIAGNOSTICS texts = ROW_COUNT;
+	UPDATE webhook_events SET body = NULL, request_uri = NULL
+	 WHERE sid = ANY (sids)
+	   AND (body IS NOT NULL OR request_uri IS NOT NULL);
+	GET DIAGNOSTICS webhooks = ROW_COUNT;
+	UPDATE api_calls SET recording_sid = '-'
+	 WHERE recording_sid = ANY (recording_sids);
+	GET DIAGNOSTICS paid = ROW_COUNT;
+	RETURN NEXT;
+END $$;
+
 
 -- ------------------------------------------------- whose, and who may -------
 
@@ -789,6 +879,7 @@ CALL ringback_separate_users('webhook_events',    false);
 CALL ringback_separate_users('reconciliations',   false);
 CALL ringback_separate_users('pauses',            false);
 CALL ringback_separate_users('api_calls',         false);
+CALL ringback_separate_users('erased',            false);
 CALL ringback_separate_users('api_keys',          false);
 CALL ringback_separate_users('api_requests',      false);
 CALL ringback_separate_users('opt_outs',          false);

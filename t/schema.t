@@ -158,7 +158,7 @@ sub dump_of ($db, @args) {
 sub tables_of ($db) {
 	return [grep { !/INDEX idx_transcriptions_status / } @{ dump_of($db,
 	    '--schema-only', map { ('-t', $_) } qw(transcriptions twilio_*
-	    webhook_events reconciliations pauses api_* numbers opt_outs
+	    webhook_events reconciliations pauses api_* erased numbers opt_outs
 	    send_counters)) }];
 }
 
@@ -207,6 +207,7 @@ my %columns = (
 	pauses       => 'service since until why',
 	api_calls    => 'id recording_sid step started_at finished_at outcome
 	    units',
+	erased       => 'sid account_sid why erased_at run_at attempts',
 	numbers      => 'number phone_number_sid user_id created_at',
 	api_keys     => 'id user_id secret_sha256 scopes name created_at
 	    expires_at revoked_at last_used_at replaced_by',
