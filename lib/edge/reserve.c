@@ -212,3 +212,32 @@ reserve_free(const char *path, size_t slot)
 		free_slots(fd, slot);
 	(void)close(fd);
 }
+
+bool
+reserve_blank(const char *path, struct err *e)
+{
+	static const char	zeros[SLOT];
+	struct mem		*m;
+	char			*one;
+	int			 fd = open_locked(path, O_RDWR);
+	bool			 ok = true;
+
+	if (fd < 0)
+		return errno == ENOENT || err_sys(e, "reserve: open %s", path);
+	m = mem_new();
+	one = mem_get(m, SLOT);
+	for (size_t s = 0; ok && s < slots_in(fd); s++) {
+		if (is_marked(fd, s, GONE))
+			free_slots(fd, s);
+		if (!is_marked(fd, s, FREE))
+			continue;
+		ok = pread(fd, one, SLOT, at(s)) == SLOT &&
+		    (memcmp(one, zeros, SLOT) == 0 ||
+		    pwrite(fd, zeros, SLOT, at(s)) == SLOT);
+	}
+	ok = (ok && fdatasync(fd) == 0) ||
+	    err_sys(e, "reserve: blank %s", path);
+	(void)close(fd);
+	mem_free(m);
+	return ok;
+}

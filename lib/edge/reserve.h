@@ -26,5 +26,8 @@ MUST_CHECK bool	 reserve_list(struct mem *, const char *path, size_t **slots,
 MUST_CHECK bool	 reserve_get(struct mem *, const char *path, size_t slot,
 		     char **, size_t *n, struct err *);
 void		 reserve_free(const char *path, size_t slot);
+/* Of what was freed the bytes are still there: not any more. No file: no
+ * matter. */
+MUST_CHECK bool	 reserve_blank(const char *path, struct err *);
 
 #endif

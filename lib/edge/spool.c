@@ -295,6 +295,12 @@ spool_bad(struct mem *m, const char *dir, const char *name)
 }
 
 bool
+spool_blank(struct mem *m, const char *dir, struct err *e)
+{
+	return reserve_blank(reserve(m, dir), e);
+}
+
+bool
 spool_lock(const char *dir, int *fd, struct err *e)
 {
 	struct mem	*m = mem_new();

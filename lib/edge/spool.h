@@ -59,6 +59,9 @@ void		 spool_note(int lock, const char *name, long times);
 /* What was in hand, or "", and how many times. */
 const char	*spool_noted(struct mem *, int lock, long *times);
 
+/* Nothing of what has left the reserve is on disk any more. */
+MUST_CHECK bool	 spool_blank(struct mem *, const char *dir, struct err *);
+
 /* A whole file, at most cap bytes. */
 MUST_CHECK bool	 spool_read_file(struct mem *, const char *path, size_t cap,
 		     char **, size_t *, struct err *);
