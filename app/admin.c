@@ -183,6 +183,8 @@ static const struct command {
 	    "replay --since time" },
 	{ "reconcile", NULL, 0, true, reconcile_command,
 	    "reconcile --since time" },
+	{ "erase", NULL, 1, true, erase_command,
+	    "erase [--dry-run] [--yes] +number" },
 };
 #define COMMANDS	(sizeof(commands) / sizeof(commands[0]))
 
@@ -263,6 +265,8 @@ parse_options(int argc, char **argv, struct call *c, int *status)
 		{ "verdict", required_argument, NULL, 'v' },
 		{ "since", required_argument, NULL, 't' },
 		{ "limit", required_argument, NULL, 'l' },
+		{ "dry-run", no_argument, NULL, 'D' },
+		{ "yes", no_argument, NULL, 'y' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -284,6 +288,10 @@ parse_options(int argc, char **argv, struct call *c, int *status)
 				*texts[i].into = optarg;
 		if (option == 's')
 			c->sample = true;
+		else if (option == 'D')
+			c->dry_run = true;
+		else if (option == 'y')
+			c->yes = true;
 		else if (option == 'd')
 			ok = text_to_long(optarg, 1, 36500, &c->days);
 		else if (option == 'o')

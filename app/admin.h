@@ -23,7 +23,7 @@ struct call {
 	const char		*number, *verdict;
 	long			 days, overlap_hours, limit;
 	long			 since_s;	/* Unix time, 0 not given */
-	bool			 sample;
+	bool			 sample, dry_run, yes;
 	char			**args;
 	int			 count;
 };
@@ -37,5 +37,8 @@ int	 journal_show_command(struct call *);
 int	 replay_command(struct call *);
 int	 replay_since_command(struct call *);
 int	 reconcile_command(struct call *);
+
+/* erase.c */
+int	 erase_command(struct call *);
 
 #endif

@@ -369,12 +369,14 @@ run(struct sweep *s, struct mem *m, const struct options *o)
 	if (!service_asleep(s, TWILIO) && !settle_all(s, &e))
 		log_warn("sends not settled", "why=%s", log_quote(e.text));
 	reconcile(s);
+	tidy_late(s);
 	recover(s, m);
 	work(s, (size_t)(o->jobs != 0 ? o->jobs : s->cfg->sweep_jobs),
 	    (size_t)o->limit);
 	if (s->cfg->delete_recordings && s->stop[0] == '\0' &&
 	    !service_asleep(s, TWILIO))
 		delete_at_twilio(s, m);
+	tidy_twilio(s);
 	forget(s, m);
 	return summary(s, started_ms);
 }

@@ -65,4 +65,11 @@ size_t		 services_jobs(const struct sweep *, size_t jobs);
  * away. */
 MUST_CHECK bool	 settle_all(struct sweep *, struct err *);
 
+/* --- what is to be here no more, tidy.c --- */
+
+/* What was erased, and has come back with a webhook that was late. */
+void		 tidy_late(struct sweep *);
+/* What Twilio has of all that was erased. */
+void		 tidy_twilio(struct sweep *);
+
 #endif

@@ -12,6 +12,7 @@ enum sql_statement {
 #include "domain/sql.def"
 #include "domain/sql_sweep.def"
 #include "domain/sql_api.def"
+#include "domain/sql_erase.def"
 #undef SQL
 	SQL_STATEMENTS
 };

@@ -10,7 +10,7 @@
 #include "base/banned.h"
 
 /* A webhook must be answered, or spooled, well within the 15 s that Twilio
- * waits for all retries together; the sweep can be patient. */
+ * waits for all retries together; the sweep and people can be patient. */
 #define WEBHOOK_MS	2500
 #define SWEEP_MS	30000
 
@@ -23,6 +23,7 @@ static const struct {
 #include "domain/sql.def"
 #include "domain/sql_sweep.def"
 #include "domain/sql_api.def"
+#include "domain/sql_erase.def"
 #undef SQL
 };
 
@@ -42,7 +43,8 @@ store_new(struct mem *m, const struct cfg *cfg, enum cfg_program program,
 		.program = name,
 		.statements = s->mine,
 		.count = SQL_STATEMENTS,
-		.timeout_ms = program == CFG_SWEEP ? SWEEP_MS : WEBHOOK_MS,
+		.timeout_ms = program & (CFG_SWEEP | CFG_ADMIN) ? SWEEP_MS :
+		    WEBHOOK_MS,
 		.plan_each_time = program == CFG_API,
 		.lock = program == CFG_SWEEP,
 	};

@@ -59,6 +59,32 @@ twilio_delete_recording(const struct cfg *cfg, struct mem *m,
 }
 
 void
+twilio_get(const struct cfg *cfg, struct mem *m, const struct account *a,
+    const char *thing, struct fetch_request *q)
+{
+	resource(cfg, m, a, "GET", mem_printf(m, "%s.json", thing), q);
+}
+
+void
+twilio_delete_media(const struct cfg *cfg, struct mem *m,
+    const struct account *a, const char *message_sid, const char *media_sid,
+    struct fetch_request *q)
+{
+	resource(cfg, m, a, "DELETE", mem_printf(m, "Messages/%s/Media/%s"
+	    ".json", message_sid, media_sid), q);
+}
+
+void
+twilio_redact(const struct cfg *cfg, struct mem *m, const struct account *a,
+    const char *message_sid, struct fetch_request *q)
+{
+	resource(cfg, m, a, "POST", mem_printf(m, "Messages/%s.json",
+	    message_sid), q);
+	q->type = "application/x-www-form-urlencoded";
+	q->body = "Body=";
+}
+
+void
 twilio_create(const struct cfg *cfg, struct mem *m, const struct account *a,
     const char *name, const char *form, struct fetch_request *q)
 {

@@ -29,6 +29,18 @@ void	 twilio_delete_recording(const struct cfg *, struct mem *,
 	    const struct account *, const char *recording_sid,
 	    struct fetch_request *);
 
+/* GET one thing: "Calls/CA…", "Messages/SM…". */
+void	 twilio_get(const struct cfg *, struct mem *, const struct account *,
+	    const char *thing, struct fetch_request *);
+/* DELETE what a message carried: 204, or 404 when it is gone already. */
+void	 twilio_delete_media(const struct cfg *, struct mem *,
+	    const struct account *, const char *message_sid,
+	    const char *media_sid, struct fetch_request *);
+/* POST a message's empty Body, which is how Twilio is told to forget it. */
+void	 twilio_redact(const struct cfg *, struct mem *,
+	    const struct account *, const char *message_sid,
+	    struct fetch_request *);
+
 /* POST a new call or message; form is the encoded body. */
 void	 twilio_create(const struct cfg *, struct mem *, const struct account *,
 	    const char *resource, const char *form, struct fetch_request *);
