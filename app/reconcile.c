@@ -289,6 +289,16 @@ read_pages(struct reading *g, struct err *e)
 	return true;
 }
 
+/* What is older than it may get is not taken in to be erased again. */
+static void
+leave_old(const struct cfg *cfg, struct look *l)
+{
+	const long oldest = l->began_s - cfg->retention_days * 86400;
+
+	if (cfg->retention_days != 0 && l->since_s < oldest)
+		l->since_s = oldest;
+}
+
 static bool
 unread(const struct account *a, const struct err *e)
 {
@@ -313,6 +323,7 @@ read_account(struct reconcile *r, struct mem *m, const struct account *a,
 			return unread(a, e);
 		if (r->since_s == 0 && !mine)
 			continue;
+		leave_old(r->cfg, &g.look);
 		if (own == NULL) {
 			own = json_object(m);
 			if (!pages_own_numbers(r->cfg, r->store, m, a, own,

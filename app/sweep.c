@@ -269,7 +269,9 @@ delete_at_twilio(struct sweep *s, struct mem *m)
 static void
 forget(struct sweep *s, struct mem *m)
 {
-	const long	days = s->cfg->journal_days;
+	const long	kept = s->cfg->retention_days;
+	const long	days = kept != 0 && kept < s->cfg->journal_days ?
+			    kept : s->cfg->journal_days;
 	struct err	e;
 	size_t		count = FORGET_BATCH;
 	bool		ok = journal_forget_sends(s->store, m, days, &e);
@@ -376,7 +378,7 @@ run(struct sweep *s, struct mem *m, const struct options *o)
 	if (s->cfg->delete_recordings && s->stop[0] == '\0' &&
 	    !service_asleep(s, TWILIO))
 		delete_at_twilio(s, m);
-	tidy_twilio(s);
+	tidy_old(s);
 	forget(s, m);
 	return summary(s, started_ms);
 }

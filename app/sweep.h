@@ -69,7 +69,8 @@ MUST_CHECK bool	 settle_all(struct sweep *, struct err *);
 
 /* What was erased, and has come back with a webhook that was late. */
 void		 tidy_late(struct sweep *);
-/* What Twilio has of all that was erased. */
-void		 tidy_twilio(struct sweep *);
+/* What is older than RETENTION_DAYS; and what Twilio has of all that was
+ * erased. */
+void		 tidy_old(struct sweep *);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* tidy: what is not to be here any more: what was erased and has come back,
- * and Twilio's share of it. */
+ * what is older than RETENTION_DAYS, and Twilio's share of both. */
 #include "sweep.h"
 
 #include "base/log.h"
@@ -9,6 +9,8 @@
 
 #include "base/banned.h"
 
+#define OLD_BATCH	500	/* calls, and texts; each batch is a commit */
+#define OLD_BATCHES	20	/* in one pass */
 #define ERRANDS		100	/* to Twilio, in one pass */
 
 void
@@ -25,12 +27,33 @@ tidy_late(struct sweep *s)
 		    "recordings=%zu", sum.calls, sum.texts, sum.recordings);
 }
 
+static void
+take_old(struct sweep *s)
+{
+	const long	days = s->cfg->retention_days;
+	struct erasure	sum = { 0 };
+	struct err	e;
+	bool		more = days != 0, ok = true;
+
+	for (int i = 0; ok && more && !*s->stopped && i < OLD_BATCHES; i++)
+		ok = erasure_old(s->store, s->m, days, OLD_BATCH, &sum, &more,
+		    &e);
+	if (!ok)
+		log_warn("old calls and texts not erased", "why=%s",
+		    log_quote(e.text));
+	if (sum.calls + sum.texts + sum.recordings != 0)
+		log_info("erased, for their age", "calls=%zu texts=%zu "
+		    "recordings=%zu transcripts=%zu", sum.calls, sum.texts,
+		    sum.recordings, sum.transcripts);
+}
+
 void
-tidy_twilio(struct sweep *s)
+tidy_old(struct sweep *s)
 {
 	struct wipe	w = { .cfg = s->cfg, .store = s->store };
 	struct err	e;
 
+	take_old(s);
 	if (*s->stopped || service_asleep(s, TWILIO))
 		return;
 	if (!wipe_noted(&w, ERRANDS, &e))

@@ -131,6 +131,16 @@ erasure_back(struct store *s, struct erasure *sum, struct err *e)
 }
 
 bool
+erasure_old(struct store *s, struct mem *m, long days, size_t most,
+    struct erasure *sum, bool *more, struct err *e)
+{
+	const struct db_value values[] = { db_number(m, days),
+	    db_number(m, (long)most) };
+
+	return take(s, m, SQL_ERASE_OLD, values, sum, more, e);
+}
+
+bool
 erasure_consent(struct store *s, struct mem *m, const char *number,
     struct erasure_consent **out, size_t *count, struct err *e)
 {

@@ -32,6 +32,10 @@ MUST_CHECK bool	 erasure_traces(struct store *, struct mem *,
 		     const char *number, size_t *count, struct err *);
 /* What was erased, and is here again. */
 MUST_CHECK bool	 erasure_back(struct store *, struct erasure *, struct err *);
+/* Up to `most` calls and as many texts older than that; *more: there may be. */
+MUST_CHECK bool	 erasure_old(struct store *, struct mem *, long days,
+		     size_t most, struct erasure *, bool *more, struct err *);
+
 /* Whom the number told what. */
 struct erasure_consent {
 	const char	*sender, *day;
