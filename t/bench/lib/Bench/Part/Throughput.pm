@@ -56,8 +56,15 @@ sub _rows ($r) {
 		$r->row($group, "PostgreSQL, $called{$name}",
 			$r->middle('postgres us', $name), '', '', 'us');
 	}
-	$r->row($group, 'PostgreSQL, of a bare upsert', $r->ratio('postgres us',
-		qw(ringback bare)), '<=', 1.35, 'x');
+	# The same statement takes PostgreSQL half as long again behind a server
+	# as behind pgbench, which leaves it the caches: so like with like.
+	$r->row($group, 'PostgreSQL, our statement of a bare upsert, pgbench',
+		$r->ratio('postgres us', qw(webhook bare)), '<=', 1.35, 'x');
+	$r->row($group, "PostgreSQL, ringback of Express's bare upsert",
+		$r->ratio('postgres us', qw(ringback express1)), '<=', 1.35,
+		'x');
+	$r->row($group, 'PostgreSQL, ringback of a bare upsert, pgbench',
+		$r->ratio('postgres us', qw(ringback bare)), '', '', 'x');
 	$r->row($group, 'nginx', $r->middle('nginx us', 'ringback'), '', '',
 		'us');
 	$r->row($group, 'load generator', $r->middle('load us', 'ringback'), '',
