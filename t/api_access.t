@@ -544,9 +544,7 @@ subtest '300 guesses, none right' => sub {
 sub from ($address, $path, %header) {
 	local %ENV = (PATH => $ENV{PATH}, REMOTE_ADDR => $address,
 		REQUEST_METHOD => 'GET', REQUEST_URI => $path,
-		DOCUMENT_URI => $path, QUERY_STRING => '', CONTENT_TYPE => '',
-		CONTENT_LENGTH => '', SERVER_PROTOCOL => 'HTTP/1.1',
-		REQUEST_ID => 'from-elsewhere', map {
+		CONTENT_TYPE => '', CONTENT_LENGTH => '', REQUEST_ID => 'from-elsewhere', map {
 			('HTTP_' . uc(tr/-/_/r), $header{$_}) } keys %header);
 	my (undef, $out) = Ringback::Test::run_command('cgi-fcgi', '-bind',
 		'-connect', $t->dir . '/run/api.sock');

@@ -223,12 +223,10 @@ sub ask ($row, %o) {
 }
 
 sub from ($address, $method, $path, %header) {
-	my ($bare, $query) = split /\?/, $path, 2;
 	local %ENV = (PATH => $ENV{PATH}, REMOTE_ADDR => $address,
 		REQUEST_METHOD => $method, REQUEST_URI => $path,
-		DOCUMENT_URI => $bare, QUERY_STRING => $query // '',
 		CONTENT_TYPE => '', CONTENT_LENGTH => '',
-		SERVER_PROTOCOL => 'HTTP/1.1', REQUEST_ID => 'from-elsewhere',
+		REQUEST_ID => 'from-elsewhere',
 		map { ('HTTP_' . uc(tr/-/_/r), $header{$_}) } keys %header);
 	my (undef, $out) = Ringback::Test::run_command('cgi-fcgi', '-bind',
 		'-connect', $t->dir . '/run/api.sock');
