@@ -45,6 +45,9 @@ outcome_of(const struct fetch_answer *a)
 {
 	if (a->too_large)
 		return HOPELESS;
+	/* Whoever else is led elsewhere is well served. */
+	if (a->refused)
+		return COUNTED;
 	/* Waiting does not fill an empty purse (FACTS 4.2). */
 	if (a->status == 429 && strstr(a->body->s, "insufficient_quota"))
 		return SETTING;
@@ -68,6 +71,8 @@ verdict_of(struct mem *m, const char *whose, const struct fetch_answer *a,
 	message = error_message(m, a);
 	v->why = a->too_large ?
 	    mem_printf(m, "%s sent more than can be kept", whose) :
+	    a->refused ?
+	    mem_printf(m, "%s led to where we do not go", whose) :
 	    a->status == 0 ?
 	    mem_printf(m, "%s gave no answer: %s", whose, a->error) :
 	    mem_printf(m, "%s answered %ld%s%s", whose, a->status,

@@ -75,6 +75,10 @@ sub hostile_urls () {
 		'localhost:8080/';
 	push @urls, map { my $port = $_; map { "https://$_:$port/" }
 		'127.0.0.1', '10.0.0.5', 'meta.example' } 22, 80, 5432, 6379, 8443;
+	# Public, but not the port that is meant for everybody.
+	push @urls, map { my $port = $_; map { "https://$_:$port/x" }
+		'evil.example', 'storage.example', '52.95.110.3', 'api.twilio.com' }
+		8443, 80, 22, 25, 8080, 65535;
 	push @urls, 'file:///etc/passwd', 'file://localhost/etc/shadow',
 		'data:text/plain,x', 'javascript:1', '///127.0.0.1/', '//10.0.0.5/x',
 		'\\\\10.0.0.5\\x', "https:\\\\10.0.0.5", 'https:10.0.0.5',
@@ -85,10 +89,10 @@ sub hostile_urls () {
 }
 
 my $dir = tempdir(CLEANUP => 1);
-my $net;
+my ($net, $refused);
 
 # Asks for media whose addresses lead on like that: a list of locations for
-# each. The ledger.
+# each. The ledger; and how many were refused by our own rules.
 sub led (@chains) {
 	my (%answers, @sids);
 	for my $chain (@chains) {
@@ -112,11 +116,12 @@ sub led (@chains) {
 	is $status, 0, 'all have been asked for' or diag $err;
 	is scalar(() = $out =~ /^RE/mg), @sids, 'each of them';
 	unlike $out, qr/^RE\w+ 200 /m, 'none is there';
+	$refused = () = $out =~ /^RE\w+ \d+ refused /mg;
 	return $net->ledger;
 }
 
 sub inwards (@ledger) {
-	return grep { $_->{to} !~ /^52\.95\.110\.[123]:(?:443|8443)$/ } @ledger;
+	return grep { $_->{to} !~ /^52\.95\.110\.[123]:443$/ } @ledger;
 }
 
 my $why = no_namespaces();
@@ -132,6 +137,7 @@ subtest 'T7: a redirection that leads inwards is not followed' => sub {
 	figure('connections to where nobody should be led', scalar @inwards,
 		'==', 0);
 	diag explain [ @inwards[0 .. 4] ] if @inwards;
+	figure('refused by rule, which is no outage', $refused, '>=', 300);
 	is scalar(grep { $_->{authorization} } @ledger), scalar @urls,
 		'Twilio is asked for each, with credentials';
 	is scalar(grep { $_->{authorization} && "$_->{host}$_->{path}" !~
@@ -177,6 +183,26 @@ subtest 'T8: chains of redirections never see credentials' => sub {
 	$hops{$_}++ for map { ($_->{path} // '') =~ m{(RE[0-9a-f]{32})} } @on;
 	cmp_ok +(sort { $b <=> $a } values %hops)[0], '<=', 3,
 		'and none is followed further than three times';
+};
+
+# Far from it being an outage, in which everybody would have to wait.
+subtest 'T7: a redirection that is refused fails that recording' => sub {
+	my @to = ('ftp://evil.example/x', 'http://evil.example/', 'https://',
+		'file:///etc/passwd', 'gopher://127.0.0.1:6379/_x', '');
+	$outside->recording($t, speech(++$frames)) for 0 .. @to;
+	$outside->next(twilio => map { { status => 302, headers =>
+		{ Location => $_ } } } @to);
+	my ($status, $out, $err) = $t->sweep;
+	is $t->sql(q{select count(*) from twilio_recordings where attempts = 1
+		and step = 'download' and last_error like
+		'%led to where we do not go%'}), scalar @to,
+		'each of these has failed once, and says why';
+	is $t->sql(q{select count(*) from twilio_recordings where
+		step = 'done'}), 1, 'the one behind them is transcribed';
+	is $t->sql('select count(*) from pauses'), 0, 'nobody is paused';
+	is $status, 0, 'and it is no outage';
+	$outside->always('twilio');
+	$t->dbh->do('delete from twilio_recordings');
 };
 
 # --- what a webhook says ---------------------------------------------------

@@ -15,6 +15,7 @@
 #include "base/cfg.h"
 #include "base/text.h"
 #include "edge/address.h"
+#include "edge/url.h"
 
 #include "base/banned.h"
 
@@ -73,11 +74,13 @@ on_body(char *p, size_t size, size_t n, void *arg)
 static curl_socket_t
 on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
 {
-	const struct flight *t = arg;
+	struct flight *t = arg;
 
 	(void)purpose;
-	if (t->public_only && address_is_private(&to->addr))
+	if (t->public_only && address_is_private(&to->addr)) {
+		t->a.refused = true;
 		return CURL_SOCKET_BAD;
+	}
 	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
 
@@ -264,35 +267,18 @@ fetch_start(struct fetch *f, struct mem *m, const struct fetch_request *q,
 	launch(t);
 }
 
-/* What curl makes of a relative Location begins with the user and password
- * of the request before. NULL: no address. */
-static const char *
-without_user(struct mem *m, const char *url)
-{
-	CURLU		*u = curl_url();
-	char		*part = NULL;
-	const char	*plain = NULL;
-
-	if (u == NULL)
-		abort();
-	if (url != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-	    curl_url_set(u, CURLUPART_USER, NULL, 0) == CURLUE_OK &&
-	    curl_url_set(u, CURLUPART_PASSWORD, NULL, 0) == CURLUE_OK &&
-	    curl_url_get(u, CURLUPART_URL, &part, 0) == CURLUE_OK)
-		plain = mem_dup(m, part);
-	curl_free(part);
-	curl_url_cleanup(u);
-	return plain;
-}
-
 /* Everything after the first hop goes without credentials, and off this
  * machine only to public addresses. */
 static bool
 redirect(struct flight *t, const char *to)
 {
-	if (!t->q.follow || to == NULL || t->redirects++ >= MAX_REDIRECTS)
+	if (!t->q.follow)
 		return false;
 	t->public_only = t->public_only || !cfg_is_loopback(t->q.url);
+	if (to == NULL || !url_may_lead(to, t->public_only) || t->redirects++ >= MAX_REDIRECTS) {
+		t->a.refused = true;
+		return false;
+	}
 	t->q.url = to;
 	t->q.user = t->q.password = t->q.bearer = NULL;
 	buf_reset(t->a.body);
@@ -349,6 +335,8 @@ answer(struct flight *t, CURLcode code)
 	t->a.sent = sent > 0;
 	t->a.type = mem_dup(t->m, type == NULL ? "" : type);
 	t->a.retry_after_s = retry_after(t);
+	/* Of several addresses another may have done. */
+	t->a.refused = t->a.refused && code != CURLE_OK;
 	if (code != CURLE_OK) {
 		t->a.status = 0;
 		(void)snprintf(t->a.error, sizeof(t->a.error), "%s",
@@ -361,7 +349,7 @@ answer(struct flight *t, CURLcode code)
 	}
 	again = code == CURLE_OK && t->a.status >= 300 &&
 	    t->a.status < 400 &&
-	    redirect(t, without_user(t->m, location));
+	    redirect(t, url_without_user(t->m, location));
 	land(t);
 	if (again)
 		launch(t);

@@ -41,8 +41,9 @@ struct fetch_request {
 					   0: silence is no sign */
 	size_t		 cap_bytes;	/* of the answer */
 	bool		 follow;	/* up to three redirects, without
-					   credentials; to a public address
-					   unless url itself is loopback */
+					   credentials; to port 443 of a public
+					   address unless url itself is
+					   loopback */
 };
 
 struct fetch_answer {
@@ -54,6 +55,7 @@ struct fetch_answer {
 	struct buf	*body;
 	char		 error[256];	/* of the transport; "" when none */
 	bool		 too_large;	/* the answer passed cap_bytes */
+	bool		 refused;	/* it led to where we do not go */
 };
 
 struct fetch	*fetch_new(struct mem *);

@@ -76,7 +76,12 @@ static void
 test_redirects(struct mem *m)
 {
 	static const char *const away[] = { "https://a.example/",
-	    "http://127.0.0.1/", "https://b.example/" };
+	    "https://b.example:443/", "https://127.0.0.1/" };
+	static const char *const never[] = { "https://a.example:8443/",
+	    "https://a.example:80/", "https://127.0.0.1:22/",
+	    "http://127.0.0.1/", "http://a.example/", "http://a.example:443/",
+	    "ftp://a.example/", "file:///etc/passwd", "gopher://a.example:443/",
+	    "https://", "x", "" };
 	struct flight t = {
 		.m = m,
 		.q = { .url = "http://127.0.0.1:8090/v1", .user = "u",
@@ -92,11 +97,25 @@ test_redirects(struct mem *m)
 	    "somebody else's redirection may not");
 	tap_ok(redirect(&t, away[2]) && t.public_only,
 	    "nor what follows, though it claims to come from here");
-	tap_ok(!redirect(&t, away[0]), "three are enough");
+	tap_ok(!t.a.refused, "none of these is refused");
+	tap_ok(!redirect(&t, away[0]) && t.a.refused, "three are enough");
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+		t.redirects = 0;
+		t.a.refused = false;
+		tap_ok(!redirect(&t, never[i]) && t.a.refused,
+		    "from outside, '%s' is refused", never[i]);
+	}
 	t.redirects = 0;
 	tap_ok(!redirect(&t, NULL), "a redirection to nowhere is none");
-	t.q.follow = false;
-	tap_ok(!redirect(&t, away[0]), "none is followed unless asked");
+	t.public_only = false;
+	t.q.url = "http://127.0.0.1:8090/v1";
+	tap_ok(redirect(&t, "http://localhost:8091/") && !t.public_only,
+	    "this machine may name another port of its own");
+	tap_ok(!redirect(&t, "http://a.example/"),
+	    "and nobody else's without TLS");
+	t.q.follow = t.a.refused = false;
+	tap_ok(!redirect(&t, away[0]) && !t.a.refused,
+	    "none is followed unless asked");
 }
 
 static const struct {

@@ -37,7 +37,8 @@ main(int argc, char **argv)
 		q.connect_ms = 1000;
 		q.total_ms = 5000;
 		fetch_one(m, &q, &answer);
-		printf("%s %ld %s\n", sid, answer.status, answer.error);
+		printf("%s %ld %s%s\n", sid, answer.status,
+		    answer.refused ? "refused " : "", answer.error);
 		mem_free(m);
 	}
 	curl_global_cleanup();
