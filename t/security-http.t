@@ -94,7 +94,8 @@ subtest 'T17: malformed requests of every shape' => sub {
 my %expected = map { $_ => 1 } qw(server date content-type content-length
 	connection transfer-encoding keep-alive x-request-id cache-control
 	x-content-type-options strict-transport-security link allow
-	www-authenticate retry-after idempotent-replayed);
+	www-authenticate retry-after idempotent-replayed
+	content-security-policy);
 
 sub headers_of ($answer) {
 	my (undef, @lines) = split /\r\n/, $answer->{head};
@@ -159,7 +160,7 @@ subtest 'T18: headers that decide something come once' => sub {
 	my %header = ('X-Twilio-Signature' => $signature, 'Content-Type' =>
 		'application/x-www-form-urlencoded', 'Content-Length' =>
 		length $body, Host => $wire->host_header);
-	for my $name (qw(X-Twilio-Signature Content-Length Host)) {
+	for my $name (qw(X-Twilio-Signature Content-Type Content-Length Host)) {
 		for my $other ($header{$name}, 'x', '') {
 			for my $pair ([ $header{$name}, $other ],
 				[ $other, $header{$name} ]) {
@@ -173,11 +174,17 @@ subtest 'T18: headers that decide something come once' => sub {
 			}
 		}
 	}
-	for my $name ('Authorization', 'Idempotency-Key') {
+	# The first two are in each request of this kind already.
+	for my $pair ([ Authorization => 'x' ], [ 'Content-Type' =>
+		'application/json' ], [ 'Content-Type' => 'text/plain' ],
+		[ 'Idempotency-Key' => 'x', 'Idempotency-Key' => 'y' ],
+		[ 'Content-Length' => 1 ], [ 'Transfer-Encoding' => 'chunked' ],
+		[ 'Transfer-Encoding' => 'chunked', 'Transfer-Encoding' =>
+		'identity' ]) {
 		is $wire->exchange(api(POST => '/api/twilio/send-sms',
-			encode_json({ to => $ENV_TO, body => 'x' }), $name =>
-			'x', $name eq 'Authorization' ? () : ($name => 'y')
-			))->{status}, 400, "$name twice";
+			encode_json({ to => $ENV_TO, body => 'x' }), @$pair)
+			)->{status}, 400, "$pair->[0] twice, or against another";
+		$wire->close;
 	}
 	is stored($t), $before, 'and nothing came of any of it';
 	is $wire->ask(POST => $path, [ %header ], $body)->{status}, 204,
@@ -198,6 +205,27 @@ subtest 'T18: a client has no say in who is our proxy' => sub {
 	is $t->fake('twilio')->requests - $before, 5, 'straight to Twilio';
 	vec(my $bits = '', fileno $proxy, 1) = 1;
 	is scalar select($bits, undef, undef, 0.2), 0, 'nobody came by';
+};
+
+subtest 'T17: headers without number' => sub {
+	my $heard = sub { scalar(() = map { $t->log("worker-$_") =~
+		/ request /g } qw(hooks api)) };
+	my $before = $heard->();
+	my @many = map { ("X-Some-$_" => $_) } 1 .. 1_000;
+	for my $request (api(GET => '/healthz', undef, @many),
+		$wire->request(POST => '/api/twilio/voice', [ 'Content-Type' =>
+		'application/x-www-form-urlencoded', @many ], 'a=b')) {
+		my $answer = $wire->exchange($request);
+		is $answer->{status}, 400, 'a thousand headers';
+		is decode_json($answer->{body})->{code}, 'too_large', 'too many';
+		$wire->close;
+	}
+	is $heard->(), $before, 'no worker heard of them';
+	# As small as can be a thousand of them do come through.
+	is $wire->exchange(api(GET => '/healthz', undef, ('a', '') x 1_000)
+		)->{status}, 400, 'a thousand without anything in them';
+	is $wire->exchange(api(GET => '/healthz', undef, ('a', '') x 90)
+		)->{status}, 200, 'ninety are answered';
 };
 
 # --- bombs -----------------------------------------------------------------

@@ -73,11 +73,21 @@ find_param(FCGX_Request *fcgi, const char *name, const char **value)
 	return true;
 }
 
+static bool
+has_too_many(FCGX_Request *fcgi)
+{
+	size_t n = 0;
+
+	for (char **p = fcgi->envp; *p != NULL; p++)
+		n += strncmp(*p, "HTTP_", 5) == 0;
+	return n > HTTP_MAX_HEADERS;
+}
+
 bool
 http_open(struct http_request *q, struct mem *m, FCGX_Request *fcgi,
     struct err *e)
 {
-	const char	*length = NULL;
+	const char	*length = NULL, *type_again;
 	const struct {
 		const char	 *name, *fallback;
 		const char	**into;
@@ -91,6 +101,8 @@ http_open(struct http_request *q, struct mem *m, FCGX_Request *fcgi,
 		{ "HTTP_X_TWILIO_SIGNATURE", NULL, &q->signature },
 		{ "HTTP_AUTHORIZATION", NULL, &q->authorization },
 		{ "HTTP_IDEMPOTENCY_KEY", NULL, &q->idempotency_key },
+		/* CONTENT_TYPE is the first of several. */
+		{ "HTTP_CONTENT_TYPE", NULL, &type_again },
 	};
 	size_t	n;
 
@@ -111,6 +123,9 @@ http_open(struct http_request *q, struct mem *m, FCGX_Request *fcgi,
 			    "%s has a control character", params[i].name);
 		*params[i].into = mem_dup(m, *params[i].into);
 	}
+	if (has_too_many(fcgi))
+		return err_set(e, ERR_INPUT, "these are more than %d headers",
+		    HTTP_MAX_HEADERS);
 	n = strcspn(q->uri, "?");
 	q->path = mem_dup_n(m, q->uri, n);
 	q->query = q->uri[n] == '?' ? q->uri + n + 1 : "";

@@ -17,6 +17,7 @@
 
 #define HTTP_MAX_BODY		(64 * 1024)
 #define HTTP_MAX_RESPONSE	(16 * 1024 * 1024)
+#define HTTP_MAX_HEADERS	100
 
 struct http_request {
 	const char	*id;		/* nginx's $request_id, or "-" */
@@ -45,7 +46,8 @@ struct http_response {
 };
 
 /* Everything but the body. Fails with ERR_INPUT for what nginx should never
- * have let through (a header that matters twice, control bytes). */
+ * have let through (a header that matters twice, control bytes), and for more
+ * headers than anybody needs, which nginx cannot count. */
 MUST_CHECK bool	 http_open(struct http_request *, struct mem *,
 		     FCGX_Request *, struct err *);
 
