@@ -4,9 +4,11 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/metric.h"
 #include "base/text.h"
 #include "domain/account.h"
+#include "edge/guess.h"
 #include "input.h"
 
 #include "base/banned.h"
@@ -93,6 +95,26 @@ admit_twilio(struct app *app, struct request *q, struct err *e)
 	return false;
 }
 
+/* No key in force. Whoever goes on trying is asked to stop; who has the right
+ * one is let in all the same, as others may share that address. */
+static void
+refuse_key(struct app *app, struct request *q, struct http_response *r,
+    struct err *e)
+{
+	long wait_s;
+
+	http_header(r, "WWW-Authenticate", "Bearer realm=\"ringback\"");
+	if (q->http.authorization == NULL)
+		return;
+	metric_add(METRIC_BAD_KEY, 1);
+	if (guess_count(q->http.remote, clock_ms(), app->cfg->wrong_keys,
+	    &wait_s))
+		return;
+	err_set(e, ERR_LIMIT, "too many wrong keys came from this address; "
+	    "wait a little");
+	e->retry_after_s = wait_s;
+}
+
 /* Clients by a key with the scope that the route wants. */
 static bool
 admit_key(struct app *app, const struct route *row, struct request *q,
@@ -110,8 +132,7 @@ admit_key(struct app *app, const struct route *row, struct request *q,
 		return true;
 	if (!key_check(app->store, q->m, q->http.authorization, &q->key, e)) {
 		if (e->kind == ERR_AUTH)
-			http_header(r, "WWW-Authenticate",
-			    "Bearer realm=\"ringback\"");
+			refuse_key(app, q, r, e);
 		return false;
 	}
 	return (q->key.scopes & (wants[row->auth].scope | KEY_ADMIN)) != 0 ||

@@ -13,7 +13,8 @@ use Ringback::Test;
 
 my $outside = Ringback::Outside->new;
 my $t = Ringback::Test->new(fakes => $outside->fakes,
-	env => { SEND_PER_KEY_MINUTE => 1000, SEND_PER_RECIPIENT_HOUR => 1000 });
+	env => { SEND_PER_KEY_MINUTE => 1000, SEND_PER_RECIPIENT_HOUR => 1000,
+	WRONG_KEYS_PER_MINUTE => 100_000 });
 my $CALLS = '/api/twilio/calls';
 my @SEND = (POST => '/api/twilio/make-call?dryRun=1');
 my %say = (to => '+14155550188', message => 'Hello, this is a test call.');

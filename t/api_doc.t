@@ -273,6 +273,10 @@ my %how = (
 	},
 	large    => sub ($r) { ask($r, body => '"' . 'x' x 70_000 . '"') },
 	type     => sub ($r) { ask($r, type => 'text/plain') },
+	guessing => sub ($r) {
+		ask($r, from => '203.0.113.10', key => 'tw_') for 1 .. 11;
+		ask($r, from => '203.0.113.10', key => 'tw_');
+	},
 	far      => sub ($r) { ask($r, from => '203.0.113.9', key => undef) },
 	farscope => sub ($r) {
 		ask($r, from => '203.0.113.9', key => $key{read});
@@ -290,7 +294,8 @@ my @lists  = (@keyed, 200 => 'good', 429 => 'many good');
 my @shows  = (@lists, 404 => 'gone');
 my @sends  = (@keyed, 200 => 'dry', 201 => 'taken', 202 => 'unclear',
 	413 => 'large', 415 => 'type', 422 => 'refused', 429 => 'busy');
-my @watch  = (@common, 200 => 'good', 401 => 'far', 403 => 'farscope');
+my @watch  = (@common, 200 => 'good', 401 => 'far', 403 => 'farscope',
+	429 => 'guessing');
 my %matrix = (
 	call_make          => {@sends},
 	sms_send           => {@sends},
@@ -317,7 +322,7 @@ sub produce ($state) {
 			my ($when, $way) = $matrix{$handler}{$status} =~
 				/^(?:(\w+) )?(\w+)$/;
 			next if ($when // '') ne $state ||
-				($no_cgi && $way =~ /^far/);
+				($no_cgi && $way =~ /^(?:far|guess)/);
 			is $how{$way}->($route{$handler}), $status,
 				"$handler: $status by $way"
 				or diag explain $seen[-1];

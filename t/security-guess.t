@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 # Somebody guesses API keys, as fast as they can: none is right, no key counts
-# as used, so many a second are heard of at all, and nobody at Twilio notices.
+# as used, so many a second are heard of at all, ten a minute are told that they
+# are wrong, and nobody at Twilio notices, nor who has a key.
 use v5.36;
 use Test::More;
 use FindBin;
@@ -55,7 +56,9 @@ subtest 'T29: no guess is right' => sub {
 	my ($begin, %n) = time;
 	for (1 .. $n / 5_000) {
 		$n{$_}++ for volley($t, [ map { request($_) } grep {
-			!$right{$_} } map { guess() } 1 .. 5_000 ]);
+			!$right{$_} } map { guess() } 1 .. 5_000 ],
+			sub ($answer) { $answer->{status}
+			. ($answer->{body} =~ / wrong keys / ? ' late' : '') });
 	}
 	my $seconds = time - $begin;
 	my $log = $load->stop->end;
@@ -63,9 +66,12 @@ subtest 'T29: no guess is right' => sub {
 		sort keys %n;
 	figure('guesses', $n, '>=', 10_000);
 	figure('guesses that were neither refused nor not heard', scalar(grep {
-		!/^4(?:01|29)$/ } keys %n), '==', 0);
+		!/^4(?:01|29)/ } keys %n), '==', 0);
+	figure('guesses that were told that they are wrong', $n{401} // 0,
+		'<=', 11 + int $seconds / 6);
 	# nginx: 1,000 a second from one address, and 1,000 at once.
-	figure('guesses that a worker heard of', $n{401} // 0, '<=',
+	figure('guesses that a worker heard of', ($n{401} // 0)
+		+ ($n{'429 late'} // 0), '<=',
 		int(1_000 * $seconds + 1_100));
 	is $t->sql('select count(last_used_at) from api_keys'), $used,
 		'no key was used';
@@ -75,6 +81,61 @@ subtest 'T29: no guess is right' => sub {
 	cmp_ok scalar @sent, '>=', 100, 'webhooks came in meanwhile';
 	is scalar(grep { !$_->{good} } @sent), 0,
 		'and were answered as ever: Twilio is not counted';
+};
+
+# --- asked to stop ---------------------------------------------------------
+
+sub wire_from ($address) { return Ringback::Wire->to($t, from => $address) }
+sub bearer ($key) { return [ Authorization => "Bearer $key" ] }
+sub asked ($wire, $key) {
+	return $wire->ask(GET => '/api/twilio/calls', bearer($key));
+}
+
+subtest 'T29: ten wrong keys a minute, from one address' => sub {
+	my ($guesser, $other) = map { wire_from($_) } '127.0.0.9',
+		'127.0.0.10';
+	my @answers = map { asked($guesser, guess()) } 1 .. 40;
+	my @told = map { $_->{status} } @answers;
+	is_deeply [ @told[0 .. 9] ], [ (401) x 10 ], 'ten are told it is wrong';
+	# A slow machine may take the six seconds until the next.
+	cmp_ok scalar(grep { $_ == 429 } @told[10 .. 39]), '>=', 28,
+		'then they are asked to stop';
+	my ($late) = grep { $_->{status} == 429 } @answers;
+	like $late->{header}{'retry-after'}, qr/^[1-6]$/, 'and when to return';
+	like $late->{body}, qr/"code":"too_many_requests"/, 'in so many words';
+	is asked($guesser, $keys[1])->{status}, 200,
+		'who has a key there is let in all the same';
+	is asked($guesser, word(12))->{status}, 429, 'what is no key is one more';
+	is asked($other, guess())->{status}, 401, 'another is told';
+	is asked($other, $keys[2])->{status}, 200, 'and let in';
+	is $guesser->ask(GET => '/api/twilio/calls')->{status}, 401,
+		'who shows none is told that it takes one';
+	is $guesser->post('/api/twilio/voice', 'a=b')->{status}, 403,
+		'webhooks are not counted';
+};
+
+# Straight to the workers' socket, as nginx would for that address.
+sub worker_says ($address, $bearer) {
+	local %ENV = (PATH => $ENV{PATH}, REMOTE_ADDR => $address,
+		REQUEST_METHOD => 'GET', REQUEST_URI => '/api/twilio/calls',
+		QUERY_STRING => '', CONTENT_TYPE => '', CONTENT_LENGTH => '',
+		REQUEST_ID => 'six', HTTP_AUTHORIZATION => "Bearer $bearer");
+	my (undef, $out) = Ringback::Test::run_command('cgi-fcgi', '-bind',
+		'-connect', $t->dir . '/run/api.sock');
+	return $out =~ /^Status: (\d+)/m ? $1 : "none: $out";
+}
+
+subtest 'T29: all of one network are one' => sub {
+	plan skip_all => 'cgi-fcgi is not there; t/run installs libfcgi-bin'
+		if system('command -v cgi-fcgi >/dev/null') != 0;
+	my %n;
+	$n{ worker_says(sprintf('2001:db8:1:2:%x::%x', $_ * 977, $_), guess()) }++
+		for 1 .. 30;
+	cmp_ok $n{401} // 0, '<=', 11, 'a /64 of IPv6: ' . ($n{401} // 0);
+	is +($n{401} // 0) + ($n{429} // 0), 30, 'and the others too many';
+	is worker_says('2001:db8:1:3::1', guess()), 401, 'not its neighbour';
+	is worker_says('2001:db8:1:2::7', $keys[1]), 200,
+		'nor who has a key in it';
 };
 
 subtest 'T29: how long a refusal takes tells nothing' => sub {
@@ -99,7 +160,7 @@ subtest 'T29: how long a refusal takes tells nothing' => sub {
 };
 
 sub is_refused ($answer) {
-	die "answered $answer->{status}" if $answer->{status} != 401;
+	die "answered $answer->{status}" if $answer->{status} !~ /^4(?:01|29)$/;
 	return;
 }
 

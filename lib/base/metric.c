@@ -25,6 +25,7 @@ static const struct {
 struct counters {
 	uint64_t		layout;
 	_Atomic uint64_t	value[METRICS];
+	_Atomic uint64_t	words[METRIC_WORDS];
 };
 
 static struct counters	 own;
@@ -81,6 +82,12 @@ metric_add(enum metric which, uint64_t n)
 {
 	(void)atomic_fetch_add_explicit(&shared->value[which], n,
 	    memory_order_relaxed);
+}
+
+_Atomic uint64_t *
+metric_words(void)
+{
+	return shared->words;
 }
 
 void

@@ -19,6 +19,10 @@ enum metric {
 
 void	 metric_open(const char *path);
 void	 metric_add(enum metric, uint64_t n);
+/* Words beside the counters, shared alike and zero at first, in which whoever
+ * counts otherwise keeps what it counts: edge/guess.h. */
+#define METRIC_WORDS	4096
+_Atomic uint64_t *metric_words(void);
 /* Prometheus text exposition format 0.0.4. */
 void	 metric_print(struct buf *);
 /* One gauge, for what is measured when asked. */

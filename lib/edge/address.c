@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "edge/address.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,4 +46,24 @@ address_is_private(const struct sockaddr *sa)
 	return (v6->s6_addr[0] & 0xe0) != 0x20 ||
 	    memcmp(v6->s6_addr, "\x20\x02", 2) == 0 ||
 	    memcmp(v6->s6_addr, "\x20\x01\0\0", 4) == 0;
+}
+
+uint64_t
+address_net(const char *text)
+{
+	unsigned char	b[16];
+	uint64_t	net = 0;
+	size_t		from = 0, to = 8;
+
+	if (inet_pton(AF_INET, text, b) == 1) {
+		to = 4;
+	} else if (inet_pton(AF_INET6, text, b) != 1) {
+		return 0;
+	} else if (memcmp(b, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0) {
+		from = 12;
+		to = 16;
+	}
+	for (size_t i = from; i < to; i++)
+		net = net << 8 | b[i];
+	return net;
 }

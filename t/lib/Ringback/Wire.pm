@@ -18,7 +18,7 @@ my $PATIENCE = 30;	# seconds until a test that hangs is ended instead
 
 # host, port; ca: file to trust instead of the system's; sni: name to ask for
 # (default: host, unless it is an address); tls: what tls() gave, for one that
-# connects often.
+# connects often; from: the address to come from, such as 127.0.0.9.
 sub new ($class, %o) { return bless {%o}, $class }
 
 # To the server of a Ringback::Test.
@@ -38,6 +38,7 @@ sub connection ($self) {
 	return $self->{socket} if $self->{socket};
 	return $self->{socket} = IO::Socket::SSL->new(
 		PeerHost => $self->{host}, PeerPort => $self->{port},
+		defined $self->{from} ? (LocalAddr => $self->{from}) : (),
 		Timeout  => $PATIENCE, SSL_verifycn_scheme => 'http',
 		SSL_verifycn_name => $self->{host},
 		SSL_verify_mode => SSL_VERIFY_PEER,
