@@ -43,6 +43,19 @@ count(const struct app *app, int status, long ms)
 }
 
 static void
+write_line(const struct request *q, const struct http_response *r, long ms,
+    const struct err *e)
+{
+	log_at(r->status >= 500 ? LEVEL_ERROR : LEVEL_INFO, "request",
+	    "method=%s path=%s status=%d ms=%ld bytes=%zu sid=%s kept=%s%s%s",
+	    q->http.method == NULL ? "-" : q->http.method,
+	    log_quote(q->route == NULL ? "-" : q->route), r->status,
+	    ms, r->body->len, q->sid == NULL ? "-" : q->sid,
+	    q->kept == NULL ? "-" : q->kept, e == NULL ? "" : " error=",
+	    e == NULL ? "" : log_quote(e->text));
+}
+
+static void
 serve(struct app *app, FCGX_Request *fcgi)
 {
 	struct request		 q = { .m = mem_new() };
@@ -50,30 +63,28 @@ serve(struct app *app, FCGX_Request *fcgi)
 	const long		 start_ms = clock_ms();
 	struct err		 e;
 	long			 ms;
-	bool			 ok;
+	bool			 ok, refused, said;
 
 	if (app->pool == CFG_HOOKS)
 		store_until(app->store, start_ms + HOOK_MS);
 	err_clear(&e);
 	http_response_init(&r, q.m);
-	if (http_open(&q.http, q.m, fcgi, &e)) {
+	ok = http_open(&q.http, q.m, fcgi, &e);
+	if (q.http.id != NULL)
 		log_context(mem_printf(q.m, "req=%s", q.http.id));
-		ok = route_serve(app, &q, &r, &e);
-	} else {
-		ok = false;
-	}
+	ok = ok && route_serve(app, &q, &r, &e);
 	if (!ok)
 		answer_error(&q, &r, &e);
+	/* Refusals, of which nginx has a line too, are anybody's to cause. */
+	refused = r.status >= 400 && r.status < 500;
+	said = !refused || log_may(LEVEL_INFO, "request");
+	if (refused)
+		http_header(&r, "X-Log", said ? "yes" : "no");
 	http_send(&q.http, &r);
 	ms = clock_ms() - start_ms;
 	count(app, r.status, ms);
-	log_at(r.status >= 500 ? LEVEL_ERROR : LEVEL_INFO, "request",
-	    "method=%s path=%s status=%d ms=%ld bytes=%zu sid=%s kept=%s%s%s",
-	    q.http.method == NULL ? "-" : q.http.method,
-	    log_quote(q.route == NULL ? "-" : q.route), r.status,
-	    ms, r.body->len, q.sid == NULL ? "-" : q.sid,
-	    q.kept == NULL ? "-" : q.kept, ok ? "" : " error=",
-	    ok ? "" : log_quote(e.text));
+	if (said)
+		write_line(&q, &r, ms, ok ? NULL : &e);
 	http_close(&q.http);
 	log_context(NULL);
 	mem_free(q.m);

@@ -14,6 +14,19 @@ static const char	*program = "ringback";
 static enum log_level	 minimum = LEVEL_INFO;
 static char		 context[128];
 
+/* A full disk is nobody's log. */
+#define AT_ONCE		100
+#define EVERY_S		10
+
+static struct kind {
+	const char	*msg;
+	enum log_level	 level;
+	time_t		 since;		/* when it was last given a line more */
+	long		 left;		/* lines that it may still write */
+	unsigned long	 left_out;
+}			 kinds[32];
+static unsigned long	 untold;	/* for the next line */
+
 void
 log_init(const char *name, enum log_level min)
 {
@@ -54,6 +67,46 @@ log_quote(const char *s)
 	return out;
 }
 
+/* Its row, or the last one, which all share for whom there was none left. */
+static struct kind *
+kind_of(enum log_level level, const char *msg, time_t now)
+{
+	struct kind *k = kinds, *last = k + sizeof(kinds) / sizeof(*k) - 1;
+
+	while (k < last && k->msg != NULL && (k->level != level ||
+	    strcmp(k->msg, msg) != 0))
+		k++;
+	if (k->msg == NULL)
+		*k = (struct kind){ .msg = msg, .level = level, .since = now,
+		    .left = AT_ONCE };
+	return k;
+}
+
+bool
+log_may(enum log_level level, const char *msg)
+{
+	const time_t	 now = time(NULL);
+	struct kind	*k = kind_of(level, msg, now);
+	long		 more = (long)(now - k->since) / EVERY_S;
+
+	if (more < 0 || k->left + more >= AT_ONCE) {
+		/* Back to the full, or the clock was set back. */
+		k->left = more < 0 ? k->left : AT_ONCE;
+		k->since = now;
+	} else {
+		k->left += more;
+		k->since += more * EVERY_S;
+	}
+	if (k->left == 0) {
+		k->left_out++;
+		return false;
+	}
+	k->left--;
+	untold = level < minimum ? 0 : k->left_out;
+	k->left_out = 0;
+	return true;
+}
+
 void
 log_at(enum log_level level, const char *msg, const char *fmt, ...)
 {
@@ -85,6 +138,11 @@ log_at(enum log_level level, const char *msg, const char *fmt, ...)
 		va_start(ap, fmt);
 		n += (size_t)vsnprintf(line + n, sizeof(line) - n, fmt, ap);
 		va_end(ap);
+	}
+	if (untold != 0 && n < sizeof(line) - 2) {
+		n += (size_t)snprintf(line + n, sizeof(line) - n,
+		    " left_out=%lu", untold);
+		untold = 0;
 	}
 	if (n > sizeof(line) - 2)
 		n = sizeof(line) - 2;

@@ -26,9 +26,19 @@ void	log_at(enum log_level, const char *msg, const char *fmt, ...)
 /* A quoted, escaped value for a %s in fmt; valid until the fourth next use. */
 const char *log_quote(const char *s);
 
-#define log_debug(...)	log_at(LEVEL_DEBUG, __VA_ARGS__)
-#define log_info(...)	log_at(LEVEL_INFO, __VA_ARGS__)
-#define log_warn(...)	log_at(LEVEL_WARN, __VA_ARGS__)
-#define log_error(...)	log_at(LEVEL_ERROR, __VA_ARGS__)
+/* For what others may bring about as often as they like. Of one message, 100
+ * lines at once and then one every ten seconds: false, this one should be left
+ * out. The next that is not says how many were ("left_out=7"). */
+MUST_CHECK bool log_may(enum log_level, const char *msg);
+
+#define log_some(level, msg, ...)					      \
+	do {								      \
+		if (log_may(level, msg))				      \
+			log_at(level, msg, __VA_ARGS__);		      \
+	} while (0)
+#define log_debug(...)		log_at(LEVEL_DEBUG, __VA_ARGS__)
+#define log_info(...)		log_at(LEVEL_INFO, __VA_ARGS__)
+#define log_warn(msg, ...)	log_some(LEVEL_WARN, msg, __VA_ARGS__)
+#define log_error(msg, ...)	log_some(LEVEL_ERROR, msg, __VA_ARGS__)
 
 #endif
