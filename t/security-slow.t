@@ -161,4 +161,41 @@ subtest 'T17: nothing is left of them' => sub {
 		'when it is said to the end it is';
 };
 
+# So many who send the head of a request and then nothing; and what each has
+# heard half a second later.
+sub waiting ($target, $count) {
+	my $tls = Ringback::Wire->tls($t);
+	my $one = { first => "POST $target HTTP/1.1\r\n${host}Content-Type: "
+		. "application/x-www-form-urlencoded\r\nContent-Length: 1000"
+		. "\r\n\r\nx" };
+	my @all = map { connection($one, $tls) } 1 .. $count;
+	sleep 0.5;
+	my @said = map {
+		my $bytes = '';
+		# The first is TLS's own.
+		sysread $_, $bytes, 4096, length $bytes for ($_) x 3;
+		$bytes =~ m{^HTTP/1\.1 (\d+)} ? $1 : "nothing$bytes";
+	} @all;
+	return (\@all, @said);
+}
+
+subtest 'T17: one address may keep a hundred requests to the api' => sub {
+	my $asks = sub (@from) { Ringback::Wire->to($t, @from)->ask(
+		GET => '/api/openapi.json')->{status} };
+	my ($held, @said) = waiting('/api/twilio/send-sms', 150);
+	is scalar(grep { $_ eq 'nothing' } @said), 100, 'so many are waited for';
+	is scalar(grep { $_ eq '429' } @said), 50, 'the others are refused';
+	is $asks->(), 429, 'as is any other from there';
+	is $asks->(from => '127.0.0.9'), 200, 'and nobody else';
+	is $t->post_signed($path, \%genuine)->status, 200, 'nor a webhook';
+	# Twilio's come from few addresses: there each is waited for.
+	my ($hooks, @hooks) = waiting($path, 150);
+	is scalar(grep { $_ eq 'nothing' } @hooks), 150,
+		'of webhooks as many as come';
+	is $t->post_signed($path, \%genuine)->status, 200, 'are no trouble';
+	$_->close(SSL_no_shutdown => 1) for @$held, @$hooks;
+	ok $t->wait_for('room', sub { $asks->() == 200 }),
+		'when they are gone there is room again';
+};
+
 $t->done;
