@@ -63,7 +63,7 @@ main(void)
 	tap_ok(allowed("192.0.2.3", t, 10, 0, 1) == 1, "or one a minute");
 	tap_ok(allowed("192.0.2.4", t, 2000, 0, 1000000) == 2000,
 	    "or a million");
-	for (int i = 0; i < 1000; i++) {
+	for (unsigned i = 0; i < 1000; i++) {
 		(void)snprintf(text, sizeof(text), "2001:db8:7:7::%x", i);
 		good += guess_count(text, t, 10, &wait_s);
 	}

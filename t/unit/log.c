@@ -47,7 +47,7 @@ warnings(const char *what, long n, char *last, size_t size)
 int
 main(void)
 {
-	char	last[4096] = "", name[40];
+	char	last[4096] = "", names[100][40];
 	int	keep = dup(STDERR_FILENO);
 	long	n, some;
 
@@ -89,8 +89,8 @@ main(void)
 		some += log_may(LEVEL_INFO, "request");
 	tap_ok(some == 100, "but not of those that ask first");
 	for (n = some = 0; n < 100; n++) {
-		(void)snprintf(name, sizeof(name), "kind %ld", n);
-		some += warnings(strdup(name), 100, last, sizeof(last));
+		(void)snprintf(names[n], sizeof(names[n]), "kind %ld", n);
+		some += warnings(names[n], 100, last, sizeof(last));
 	}
 	tap_ok(some < 5000, "kinds without number have some together: %ld",
 	    some);
