@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -62,6 +63,17 @@ set_mark(int fd, size_t slot, enum mark mark)
 	return pwrite(fd, &c, 1, at(slot)) == 1;
 }
 
+/* The first slot from this one on that anything was ever written to: what has
+ * only been set aside is a hole to SEEK_DATA and reads as FREE. A file system
+ * that cannot tell says that all of it is data. */
+static size_t
+next_used(int fd, size_t slot)
+{
+	off_t used = lseek(fd, at(slot), SEEK_DATA);
+
+	return used < 0 ? SIZE_MAX : (size_t)used / SLOT;
+}
+
 /* Of a record that is gone, its first slot last. */
 static void
 free_slots(int fd, size_t slot)
@@ -79,6 +91,7 @@ bool
 reserve_make(const char *path, size_t slots, struct err *e)
 {
 	int	fd, why;
+	size_t	all;
 	bool	ok, changed;
 
 	if (slots == 0)
@@ -90,7 +103,8 @@ reserve_make(const char *path, size_t slots, struct err *e)
 	errno = why;
 	ok = why == 0 || err_sys(e, "reserve: set aside %zu kB in %s",
 	    slots * (SLOT / 1024), path);
-	for (size_t s = 0; ok && s < slots_in(fd); s++)
+	all = ok ? slots_in(fd) : 0;
+	for (size_t s = next_used(fd, 0); s < all; s = next_used(fd, s + 1))
 		if (is_marked(fd, s, GONE)) {
 			free_slots(fd, s);
 			changed = true;
@@ -168,7 +182,7 @@ reserve_list(struct mem *m, const char *path, size_t **slots, size_t *count,
 		return errno == ENOENT || err_sys(e, "reserve: open %s", path);
 	all = slots_in(fd);
 	*slots = mem_array(m, all + 1, sizeof(**slots));
-	for (size_t s = 0; s < all; s++)
+	for (size_t s = next_used(fd, 0); s < all; s = next_used(fd, s + 1))
 		if (is_marked(fd, s, FIRST))
 			(*slots)[(*count)++] = s;
 	(void)close(fd);
