@@ -14,8 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <curl/curl.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
@@ -218,7 +216,7 @@ work(struct sweep *s, size_t jobs, size_t limit)
 		if (s->running == 0 && (s->stop[0] != '\0' ||
 		    s->claimed == limit || !wait_for_soon(s, patience)))
 			break;
-		(void)fetch_wait(s->fetch, 250);
+		(void)fetch_wait(s->fetch, -1, 0, 250);
 		stay_connected(s);
 		if (clock_ms() >= next_beat) {
 			job_heartbeat(s);
@@ -413,8 +411,6 @@ main(int argc, char **argv)
 	log_init("ringback-sweep", o.verbose ? LEVEL_DEBUG :
 	    (enum log_level)cfg->log_level);
 	metric_open(cfg->metrics_file);
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
-		abort();
 	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
 	s.m = m;
 	s.stopped = &stopped;
@@ -424,6 +420,5 @@ main(int argc, char **argv)
 	s.fetch = fetch_new(m);
 	status = run(&s, m, &o);
 	mem_free(m);
-	curl_global_cleanup();
 	return status;
 }

@@ -68,9 +68,11 @@ void		 fetch_start(struct fetch *, struct mem *,
 		     void (*done)(void *arg, const struct fetch_answer *),
 		     void *arg);
 
-/* Moves all requests on, waiting at most timeout_ms for something to happen;
- * returns how many are still in flight. */
-size_t		 fetch_wait(struct fetch *, long timeout_ms);
+/* Moves all requests on, waiting at most timeout_ms for something to happen,
+ * to them or on another socket (-1: none; events as for poll()); returns how
+ * many are still in flight. */
+size_t		 fetch_wait(struct fetch *, int also, short events,
+		     long timeout_ms);
 
 /* One request, waited for. */
 void		 fetch_one(struct mem *, const struct fetch_request *,
