@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -38,20 +37,6 @@ job_finish(struct job *j, const char *how, const char *why)
 	mem_free(j->m);
 }
 
-/* A paid answer must not be lost to a database that is restarting. */
-bool
-job_keep_trying(struct job *j, int *tries, const struct err *e)
-{
-	if (!err_retryable(e->kind) || ++*tries >= STORE_TRIES ||
-	    *j->s->stopped)
-		return false;
-	if (*tries % 60 == 1)
-		log_warn("waiting for the database", "recording=%s why=%s",
-		    j->c.recording_sid, log_quote(e->text));
-	(void)sleep(1);
-	return true;
-}
-
 static void
 stop_pass(struct sweep *s, const char *why)
 {
@@ -69,6 +54,39 @@ job_dropped(struct job *j, bool ok, const struct err *e)
 	} else {
 		job_finish(j, "dropped: another sweep has taken over", "");
 	}
+}
+
+struct batch *
+job_store(struct job *j)
+{
+	j->storing = true;
+	j->tries = 0;
+	return j->s->batch;
+}
+
+/* The batch comes again a second later. */
+static bool
+keep_trying(struct job *j, const struct err *e)
+{
+	if (!err_retryable(e->kind) || ++j->tries >= STORE_TRIES ||
+	    *j->s->stopped)
+		return false;
+	if (j->tries % 60 == 1)
+		log_warn("waiting for the database", "recording=%s why=%s",
+		    j->c.recording_sid, log_quote(e->text));
+	return true;
+}
+
+bool
+job_stored(struct job *j, const struct stored *st, bool paid, bool *again)
+{
+	*again = !st->ok && paid && keep_trying(j, st->err);
+	if (*again)
+		return false;
+	j->storing = false;
+	if (!st->ok || !st->held)
+		job_dropped(j, st->ok, st->err);
+	return st->ok && st->held;
 }
 
 void
@@ -153,20 +171,25 @@ job_is_good(struct job *j, const struct fetch_answer *a, enum service from)
 	return false;
 }
 
-bool
-job_paid_open(struct job *j, const char *step)
+static bool
+on_opened(void *arg, const struct stored *st)
 {
-	struct err	e;
-	int		tries = 0;
-	bool		ok;
+	struct job	*j = arg;
+	bool		 again;
 
-	do
-		ok = work_paid_open(j->s->store, j->m, j->c.recording_sid,
-		    step, &j->bill.id, &e);
-	while (!ok && j->text->len != 0 && job_keep_trying(j, &tries, &e));
-	if (!ok)
-		job_dropped(j, false, &e);
-	return ok;
+	if (!job_stored(j, st, j->text->len != 0, &again))
+		return again;
+	j->bill.id = st->next;
+	j->then(j);
+	return false;
+}
+
+void
+job_paid_open(struct job *j, const char *step, void (*then)(struct job *))
+{
+	j->then = then;
+	work_paid_open(job_store(j), j->m, j->c.recording_sid, step,
+	    on_opened, j);
 }
 
 void
@@ -229,8 +252,9 @@ job_heartbeat(struct sweep *s)
 
 	for (struct job *j = s->jobs; j != NULL; j = next) {
 		next = j->next;
+		/* What is in the batch will hear of it there. */
 		if (work_heartbeat(s->store, j->m, s->cfg, &j->c, &held,
-		    &e) && !held)
+		    &e) && !held && !j->storing)
 			job_dropped(j, true, NULL);
 	}
 }
@@ -242,6 +266,7 @@ job_release_all(struct sweep *s)
 	struct err	e;
 	bool		held;
 
+	batch_finish(s->batch);		/* what has been paid for */
 	while (s->jobs != NULL) {
 		if (!work_failed(s->store, s->jobs->m, &s->jobs->c, &f, &held,
 		    &e))

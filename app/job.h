@@ -29,9 +29,14 @@ struct job {
 	bool		 heard;
 	/* analysis */
 	const char	*transcript;
+	const char	*why_none;	/* or NULL */
 	int		 asks;
 	bool		 plain;
 	struct bill	 bill;		/* of the paid call in flight, if any */
+	/* storing */
+	bool		 storing;	/* something of it is in the batch */
+	int		 tries;		/* to store that */
+	void		(*then)(struct job *);	/* once the bill is open */
 };
 
 /* --- lifecycle, job.c --- */
@@ -45,11 +50,15 @@ void	 job_set_back(struct job *, enum outcome, double wait_s,
 	    const char *why);
 /* False: the answer is not good, and the job has ended. */
 bool	 job_is_good(struct job *, const struct fetch_answer *, enum service);
-/* A paid answer must not be lost to a database that is restarting: waits a
- * second and says whether to try storing it again. */
-bool	 job_keep_trying(struct job *, int *tries, const struct err *);
-/* The ledger around a paid request. False: not written, the job has ended. */
-bool	 job_paid_open(struct job *, const char *step);
+/* Something of it goes into the batch, and nothing else happens to the job
+ * until job_stored() has been asked how that went: true, it is stored; else
+ * *again says whether it is tried again, or else the job has ended. A paid
+ * answer must not be lost to a database that is restarting. */
+struct batch *job_store(struct job *);
+bool	 job_stored(struct job *, const struct stored *, bool paid, bool *again);
+/* The ledger before a paid request, and then that. */
+void	 job_paid_open(struct job *, const char *step,
+	    void (*then)(struct job *));
 /* How it ended; stored with the next thing that is. */
 void	 job_paid_note(struct job *, const struct fetch_answer *,
 	    double seconds);

@@ -21,11 +21,32 @@
 static bool	next_part(struct job *);
 static void	send_part(struct job *);
 
+static bool
+on_transcript(void *arg, const struct stored *st)
+{
+	struct job	*j = arg;
+	bool		 again;
+
+	if (!job_stored(j, st, true, &again))
+		return again;
+	j->bill = (struct bill){ .id = st->next };
+	j->transcript = j->heard ? j->text->s : "";
+	if (st->next != NULL) {
+		job_analyse(j);
+	} else if (j->heard) {
+		job_set_back(j, SETTING, 0, j->s->pauses[ANALYST].why);
+	} else {
+		j->s->silent++;
+		job_finish(j, "no speech in it", NULL);
+	}
+	return false;
+}
+
 /* Checkpoint one. The analysis follows if there is anything to analyse. */
 static void
 keep_transcript(struct job *j, const char *nothing)
 {
-	struct transcript t = {
+	const struct transcript t = {
 		.text = j->heard ? j->text->s : "",
 		.language = j->language,
 		.model = nothing == NULL ? j->s->cfg->transcribe_model : NULL,
@@ -42,40 +63,30 @@ keep_transcript(struct job *j, const char *nothing)
 		.analyse = j->heard,
 		.at_once = j->heard && !service_asleep(j->s, ANALYST),
 	};
-	const char	*next;
-	struct err	 e;
-	bool		 held = false, ok;
-	int		 tries = 0;
 
-	do
-		ok = work_transcribed(j->s->store, j->m, &j->c, &t, &j->bill,
-		    &next, &held, &e);
-	while (!ok && job_keep_trying(j, &tries, &e));
-	if (!ok || !held) {
-		job_dropped(j, ok, &e);
-		return;
-	}
-	j->bill = (struct bill){ .id = next };
-	j->transcript = t.text;
-	if (t.at_once) {
-		job_analyse(j);
-	} else if (t.analyse) {
-		job_set_back(j, SETTING, 0, j->s->pauses[ANALYST].why);
-	} else {
-		j->s->silent++;
-		job_finish(j, "no speech in it", NULL);
-	}
+	work_transcribed(job_store(j), j->m, &j->c, &t, &j->bill,
+	    on_transcript, j);
 }
 
-/* What has been heard and paid for, in case we do not get to the end. */
 static bool
+on_part(void *arg, const struct stored *st)
+{
+	struct job	*j = arg;
+	bool		 again;
+
+	if (!job_stored(j, st, true, &again))
+		return again;
+	j->bill = (struct bill){ .id = st->next };
+	send_part(j);
+	return false;
+}
+
+/* What has been heard and paid for, in case we do not get to the end; then
+ * the next part. */
+static void
 keep_part(struct job *j)
 {
-	cJSON		*o = json_object(j->m);
-	const char	*parts, *next;
-	struct err	 e;
-	bool		 held = false, ok;
-	int		 tries = 0;
+	cJSON	*o = json_object(j->m);
 
 	json_add_number(o, "bytes", (double)j->media->len);
 	json_add_number(o, "offset", (double)j->offset);
@@ -83,15 +94,8 @@ keep_part(struct job *j)
 	json_add_text(o, "language", j->language);
 	json_add_text(o, "text", j->text->s);
 	json_add(o, "segments", cJSON_Duplicate(j->segments, true));
-	parts = json_print(j->m, o);
-	do
-		ok = work_part_done(j->s->store, j->m, &j->c, parts, &j->bill,
-		    &next, &held, &e);
-	while (!ok && job_keep_trying(j, &tries, &e));
-	j->bill = (struct bill){ .id = next };
-	if (!ok || !held)
-		job_dropped(j, ok, &e);
-	return ok && held;
+	work_part_done(job_store(j), j->m, &j->c, json_print(j->m, o),
+	    &j->bill, on_part, j);
 }
 
 /* Where another sweep got to, if it had these very bytes. */
@@ -141,8 +145,8 @@ on_speech(void *arg, const struct fetch_answer *a)
 		    cJSON_DetachItemFromArray(sp.segments, 0));
 	if (!next_part(j))
 		keep_transcript(j, NULL);
-	else if (keep_part(j))
-		send_part(j);
+	else
+		keep_part(j);
 }
 
 static bool
@@ -221,8 +225,8 @@ on_media(void *arg, const struct fetch_answer *a)
 	take_up_parts(j);
 	if (!next_part(j))
 		keep_transcript(j, NULL);
-	else if (job_paid_open(j, "transcribe"))
-		send_part(j);
+	else
+		job_paid_open(j, "transcribe", send_part);
 }
 
 void
@@ -234,29 +238,31 @@ job_fetch_media(struct job *j)
 	fetch_start(j->s->fetch, j->m, &q, on_media, j);
 }
 
+static bool
+on_kept(void *arg, const struct stored *st)
+{
+	struct job	*j = arg;
+	bool		 again;
+
+	if (!job_stored(j, st, true, &again))
+		return again;
+	if (j->why_none == NULL)
+		j->s->done++;
+	else
+		j->s->failed++;
+	job_finish(j, j->why_none == NULL ? "done" :
+	    "transcribed, not analysed", j->why_none);
+	return false;
+}
+
 /* Checkpoint two. */
 void
 job_keep_analysis(struct job *j, const char *analysis, const char *model,
     const char *why)
 {
-	struct err	e;
-	bool		held = false, ok;
-	int		tries = 0;
-
-	do
-		ok = work_analysed(j->s->store, j->m, &j->c, analysis, model,
-		    why, &j->bill, &held, &e);
-	while (!ok && job_keep_trying(j, &tries, &e));
-	if (!ok || !held) {
-		job_dropped(j, ok, &e);
-		return;
-	}
-	if (analysis != NULL)
-		j->s->done++;
-	else
-		j->s->failed++;
-	job_finish(j, analysis != NULL ? "done" : "transcribed, not analysed",
-	    why);
+	j->why_none = why;
+	work_analysed(job_store(j), j->m, &j->c, analysis, model, why,
+	    &j->bill, on_kept, j);
 }
 
 static void
@@ -291,9 +297,11 @@ job_analyse(struct job *j)
 {
 	struct fetch_request q;
 
-	j->asks++;
-	if (j->bill.id == NULL && !job_paid_open(j, "analyse"))
+	if (j->bill.id == NULL) {
+		job_paid_open(j, "analyse", job_analyse);
 		return;
+	}
+	j->asks++;
 	analysis_request(j->s->cfg, j->m, j->transcript, j->plain, &q);
 	fetch_start(j->s->fetch, j->m, &q, on_analysis, j);
 }

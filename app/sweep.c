@@ -29,8 +29,6 @@
 #define EXIT_USAGE		64	/* sysexits.h */
 #define EXIT_LATER		75
 #define DELETIONS		100	/* at Twilio, in one pass */
-#define RECOVERED_MS		5200	/* sql_sweep.def: SQL_RECOVER */
-#define RECONNECT_MS		1000
 #define FORGET_BATCH		1000
 #define FORGET_BATCHES		100	/* in one pass */
 
@@ -128,105 +126,6 @@ dry_run(struct sweep *s, struct mem *m, long limit, struct err *e)
 		    due[i].last_error);
 	(void)printf("%zu recordings are due; nothing was done\n", count);
 	return true;
-}
-
-/* Claims as many as there is room for. False: there are no more, or the
- * database is away. */
-static bool
-claim(struct sweep *s, size_t most)
-{
-	const struct work_scope	 scope = services_scope(s);
-	struct mem		*m = mem_new();
-	struct claim		*c;
-	size_t			 count = 0;
-	struct err		 e;
-
-	if (!work_claim(s->store, m, s->cfg, &scope, most, &c, &count, &e))
-		(void)snprintf(s->stop, sizeof(s->stop), "%.250s", e.text);
-	for (size_t i = 0; i < count; i++)
-		job_start(s, mem_new(), &c[i]);
-	s->claimed += count;
-	mem_free(m);
-	return count == most;
-}
-
-/* Nothing is in flight: wait for what is due within seconds, once it is. */
-static bool
-wait_for_soon(struct sweep *s, long pass_end_ms)
-{
-	long now = clock_ms(), at = s->again_ms;
-
-	s->again_ms = 0;
-	if (at == 0 || at > pass_end_ms)
-		return false;
-	if (at > now)
-		(void)usleep((useconds_t)(at - now) * 1000);
-	return true;
-}
-
-/* What dead sweeps held will be due in some seconds; see work_recover(). */
-static void
-recover(struct sweep *s, struct mem *m)
-{
-	struct err	e;
-	size_t		count;
-
-	if (!work_recover(s->store, m, &count, &e))
-		log_warn("leases not looked at", "why=%s", log_quote(e.text));
-	else if (count != 0) {
-		log_info("taking over from a dead sweep", "recordings=%zu",
-		    count);
-		s->again_ms = clock_ms() + RECOVERED_MS;
-	}
-}
-
-/* Cut off from the database our leases are as good as given up: whoever
- * looks next takes them over, unless we renew them first. */
-static void
-stay_connected(struct sweep *s)
-{
-	struct err e;
-
-	store_until(s->store, clock_ms() + RECONNECT_MS);
-	if (!store_check(s->store, &e))
-		log_debug("database", "why=%s", log_quote(e.text));
-	store_until(s->store, 0);
-	if (store_sessions(s->store) != s->session) {
-		s->session = store_sessions(s->store);
-		job_heartbeat(s);
-	}
-}
-
-static void
-work(struct sweep *s, size_t jobs, size_t limit)
-{
-	long	beat_ms = s->cfg->lease_secs * 1000 / 4;
-	long	next_beat = clock_ms() + beat_ms;
-	long	patience = clock_ms() + 30000;
-	size_t	room;
-
-	while (!stopped) {
-		do {
-			room = services_jobs(s, jobs);
-			room = s->stop[0] != '\0' || room <= s->running ? 0 :
-			    room - s->running;
-			if (room > limit - s->claimed)
-				room = limit - s->claimed;
-		} while (room != 0 && claim(s, room));
-		if (s->running == 0 && (s->stop[0] != '\0' ||
-		    s->claimed == limit || !wait_for_soon(s, patience)))
-			break;
-		(void)fetch_wait(s->fetch, -1, 0, 250);
-		stay_connected(s);
-		if (clock_ms() >= next_beat) {
-			job_heartbeat(s);
-			next_beat = clock_ms() + beat_ms;
-		}
-	}
-	if (stopped) {
-		job_release_all(s);
-		(void)snprintf(s->stop, sizeof(s->stop), "stopped by a signal");
-	}
 }
 
 /* GUIDE: recordings are processed and not stored long-term. */
@@ -370,8 +269,8 @@ run(struct sweep *s, struct mem *m, const struct options *o)
 		log_warn("sends not settled", "why=%s", log_quote(e.text));
 	reconcile(s);
 	tidy_late(s);
-	recover(s, m);
-	work(s, (size_t)(o->jobs != 0 ? o->jobs : s->cfg->sweep_jobs),
+	pass_recover(s, m);
+	pass_work(s, (size_t)(o->jobs != 0 ? o->jobs : s->cfg->sweep_jobs),
 	    (size_t)o->limit);
 	if (s->cfg->delete_recordings && s->stop[0] == '\0' &&
 	    !service_asleep(s, TWILIO))
@@ -417,6 +316,7 @@ main(int argc, char **argv)
 	s.cfg = cfg;
 	s.chatty = o.verbose || isatty(STDERR_FILENO);
 	s.store = store_new(m, cfg, CFG_SWEEP, "ringback-sweep");
+	s.batch = store_batch(m, s.store);
 	s.fetch = fetch_new(m);
 	status = run(&s, m, &o);
 	mem_free(m);

@@ -20,6 +20,7 @@ enum service { TWILIO, SPEECH, ANALYST, SERVICES };
 struct sweep {
 	const struct cfg	*cfg;
 	struct store		*store;
+	struct batch		*batch;		/* what is stored together */
 	struct fetch		*fetch;
 	struct mem		*m;		/* of the pass */
 	unsigned		 session;	/* in which leases were renewed */
@@ -27,6 +28,13 @@ struct sweep {
 	struct job		*jobs;		/* in flight */
 	size_t			 running;
 	bool			 chatty;	/* a line per recording */
+	/* what is claimed next */
+	struct work_mark	 mark;		/* behind that; "" anything */
+	size_t			 claiming;	/* under way; 0: nothing is */
+	struct mem		*claim_mem;	/* and its mem */
+	bool			 none_left;	/* at all */
+	long			 rest_ms;	/* not before, if any are in flight */
+	long			 look_back_ms;	/* then from the beginning */
 	/* how it went */
 	size_t			 claimed, done, silent, failed, later;
 	size_t			 replayed, found;
@@ -39,6 +47,13 @@ struct sweep {
 	char			 stop[256];	/* why no more are claimed; "" */
 	long			 again_ms;	/* something is due soon; 0 no */
 };
+
+/* --- its recordings, pass.c --- */
+
+/* What dead sweeps held will be due in some seconds. */
+void	 pass_recover(struct sweep *, struct mem *);
+/* Claims recordings and works on them until there are no more. */
+void	 pass_work(struct sweep *, size_t jobs, size_t limit);
 
 /* One recording from claim to done, driven by fetch_wait(). The job frees
  * itself when it is over. */

@@ -6,6 +6,7 @@
 
 #include "domain/outbox.h"
 #include "domain/sql.h"
+#include "edge/batch.h"
 
 #include "base/banned.h"
 
@@ -73,6 +74,12 @@ long
 store_lock(const struct store *s)
 {
 	return db_lock(s->db);
+}
+
+struct batch *
+store_batch(struct mem *m, struct store *s)
+{
+	return batch_new(m, s->db);
 }
 
 void

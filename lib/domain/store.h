@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "domain/event.h"
 
+struct batch;
 struct store;
 
 /* Does not connect yet. Prepares what this program uses. */
@@ -25,6 +26,9 @@ MUST_CHECK bool	 store_check(struct store *, struct err *);
 unsigned	 store_sessions(const struct store *);
 /* The sweep's session holds this lock; see db.h. */
 long		 store_lock(const struct store *);
+
+/* Statements to be committed together go into one of these; see batch.h. */
+struct batch	*store_batch(struct mem *, struct store *);
 
 /* Whatever is asked of it from now on is over by then, on clock_ms(). */
 void		 store_until(struct store *, long deadline_ms);

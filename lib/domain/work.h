@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* work: recordings as work orders. Whoever claims one has it until its lease
  * ends, or until it is seen to be dead; whatever it stores then is fenced:
- * *held is false when somebody else has the recording now, nothing was
- * changed and the work is to be dropped. */
+ * held is false when somebody else has the recording now, nothing was
+ * changed and the work is to be dropped.
+ *
+ * What every recording needs is put into a batch, to be committed together
+ * with that of others (batch.h); what is given to it must live until done()
+ * is called. */
 #ifndef DOMAIN_WORK_H
 #define DOMAIN_WORK_H
 
@@ -13,30 +17,38 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "domain/store.h"
+#include "edge/batch.h"
 
 /* A recording that this sweep has leased. */
 struct claim {
 	const char	*id, *lease;
-	const char	*recording_sid, *account_sid, *call_sid;
+	const char	*recording_sid, *account_sid;
 	bool		 analyse_only;	/* the transcript is already there */
 	long		 attempts;	/* this one included */
-	long		 duration_s;	/* as Twilio says, 0 unknown */
-	long		 channels;	/* as Twilio says, 0 unknown */
-	const char	*source;	/* "RecordVerb", … or NULL */
 	long		 trying_s;	/* since the first attempt */
 	const char	*transcript;	/* for analyse_only */
-	const char	*direction;	/* of the call, may be NULL */
 	const char	*parts;		/* as work_part_done() kept it, or NULL */
+	const char	*due_at;	/* since when it was, RFC 3339 */
 };
 
 /* Of those that may be asked. */
 struct work_scope {
 	bool	transcribe, analyse;
 };
-MUST_CHECK bool	 work_claim(struct store *, struct mem *,
-		     const struct cfg *, const struct work_scope *,
-		     size_t most, struct claim **, size_t *count,
-		     struct err *);
+/* Where the claim before this one ended. What is due since longer than that
+ * is done, as a rule, and need not be looked at again for each claim. */
+struct work_mark {
+	char	due_at[64], id[40];	/* "": nowhere, look at all */
+};
+/* Claims those that are due longest, at most so many. */
+void		 work_claim(struct batch *, struct mem *, const struct cfg *,
+		     const struct work_scope *, long lock, size_t most,
+		     const struct work_mark *, bool (*done)(void *arg,
+		     const struct claim *, size_t count, const struct err *),
+		     void *arg);	/* NULL: it failed */
+/* Behind all of these. */
+void		 work_mark(struct work_mark *, const struct claim *,
+		     size_t count);
 /* A claim that outlives the rows it came in. */
 void		 work_copy(struct mem *, const struct claim *,
 		     struct claim *to);
@@ -63,17 +75,26 @@ struct bill {
 	const char	*outcome;	/* "HTTP 200", or why there was none */
 	const char	*units;		/* JSON: seconds sent */
 };
-MUST_CHECK bool	 work_paid_open(struct store *, struct mem *,
+/* What came of what was stored. */
+struct stored {
+	bool		 ok;		/* else err says why not */
+	bool		 held;
+	const char	*next;		/* the row of the ledger that it
+					   opened, or NULL */
+	const struct err *err;
+};
+void		 work_paid_open(struct batch *, struct mem *,
 		     const char *recording_sid, const char *step,
-		     const char **id, struct err *);
+		     bool (*done)(void *arg, const struct stored *),
+		     void *arg);
 MUST_CHECK bool	 work_paid_close(struct store *, struct mem *,
 		     const struct bill *, struct err *);
 
-/* One of several parts is transcribed. *next: the next call's row. */
-MUST_CHECK bool	 work_part_done(struct store *, struct mem *,
+/* One of several parts is transcribed. next: the next call's row. */
+void		 work_part_done(struct batch *, struct mem *,
 		     const struct claim *, const char *parts_json,
-		     const struct bill *, const char **next, bool *held,
-		     struct err *);
+		     const struct bill *, bool (*done)(void *arg,
+		     const struct stored *), void *arg);
 
 struct transcript {
 	const char	*text;
@@ -85,17 +106,18 @@ struct transcript {
 	bool		 analyse;	/* there is speech to analyse */
 	bool		 at_once;	/* and it is going to be: */
 };
-/* *next: the row of the call to the language model, when at_once. */
-MUST_CHECK bool	 work_transcribed(struct store *, struct mem *,
+/* next: the row of the call to the language model, when at_once. */
+void		 work_transcribed(struct batch *, struct mem *,
 		     const struct claim *, const struct transcript *,
-		     const struct bill *, const char **next, bool *held,
-		     struct err *);
+		     const struct bill *, bool (*done)(void *arg,
+		     const struct stored *), void *arg);
 
 /* analysis NULL: there is none, and why says so. */
-MUST_CHECK bool	 work_analysed(struct store *, struct mem *,
+void		 work_analysed(struct batch *, struct mem *,
 		     const struct claim *, const char *analysis,
 		     const char *model, const char *why, const struct bill *,
-		     bool *held, struct err *);
+		     bool (*done)(void *arg, const struct stored *),
+		     void *arg);
 
 struct setback {
 	double		 wait_s;	/* until the next try */

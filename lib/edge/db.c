@@ -34,6 +34,8 @@ struct db {
 	long			 retry_at_ms;	/* breaker; 0 closed */
 	long			 breaker_ms;	/* how long it opens next time */
 	char			 state[6];	/* SQLSTATE of the last refusal */
+	void			(*recall)(void *);	/* it is lent; or NULL */
+	void			 *borrower;
 };
 
 static void
@@ -350,8 +352,50 @@ ready(struct db *db, struct err *e)
 bool
 db_check(struct db *db, struct err *e)
 {
+	if (db->recall != NULL)
+		return true;	/* whoever has it will notice */
 	begin(db);
 	return ready(db, e);
+}
+
+/* What is under way is finished first: everything is done in order. */
+static void
+call_back(struct db *db)
+{
+	if (db->recall != NULL)
+		db->recall(db->borrower);
+}
+
+PGconn *
+db_borrow(struct db *db, void (*recall)(void *), void *arg,
+    long *deadline_ms, struct err *e)
+{
+	call_back(db);
+	begin(db);
+	if (!ready(db, e))
+		return NULL;
+	db->recall = recall;
+	db->borrower = arg;
+	*deadline_ms = db->deadline_ms;
+	return db->conn;
+}
+
+void
+db_give_back(struct db *db)
+{
+	db->recall = NULL;
+}
+
+bool
+db_lost(struct db *db, struct err *e)
+{
+	return down(db, e, "several statements");
+}
+
+const struct db_statement *
+db_statement(const struct db *db, size_t which)
+{
+	return &db->o.statements[which];
 }
 
 static bool
@@ -393,6 +437,7 @@ db_run(struct db *db, struct mem *m, size_t which,
 	PGresult			*r = NULL;
 	bool				 ok = false;
 
+	call_back(db);
 	begin(db);
 	/* A deadlock or serialization failure rolled everything back and is
 	 * worth another try (FAULTS F11). */

@@ -65,4 +65,18 @@ long		 db_lock(const struct db *);
 MUST_CHECK bool	 db_run(struct db *, struct mem *, size_t which,
 		     const struct db_value *, struct db_rows **, struct err *);
 
+/* --- for batch, which has a connection between two calls of the above --- */
+
+struct pg_conn;		/* libpq's PGconn */
+
+/* A connection with all statements prepared, until db_give_back(); NULL: the
+ * database is away. Whoever else needs it first calls recall(arg), which is
+ * to finish within the deadline and give it back. */
+struct pg_conn	*db_borrow(struct db *, void (*recall)(void *), void *arg,
+		     long *deadline_ms, struct err *);
+void		 db_give_back(struct db *);
+/* The connection is of no use any more; always false. */
+bool		 db_lost(struct db *, struct err *);
+const struct db_statement *db_statement(const struct db *, size_t which);
+
 #endif
