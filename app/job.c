@@ -34,6 +34,7 @@ job_finish(struct job *j, const char *how, const char *why)
 		p = &(*p)->next;
 	*p = j->next;
 	s->running--;
+	s->ending -= j->ends;
 	mem_free(j->m);
 }
 
@@ -62,6 +63,14 @@ job_store(struct job *j)
 	j->storing = true;
 	j->tries = 0;
 	return j->s->batch;
+}
+
+struct batch *
+job_store_last(struct job *j)
+{
+	j->s->ending += !j->ends;
+	j->ends = true;
+	return job_store(j);
 }
 
 /* The batch comes again a second later. */

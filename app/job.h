@@ -35,6 +35,7 @@ struct job {
 	struct bill	 bill;		/* of the paid call in flight, if any */
 	/* storing */
 	bool		 storing;	/* something of it is in the batch */
+	bool		 ends;		/* with that */
 	int		 tries;		/* to store that */
 	void		(*then)(struct job *);	/* once the bill is open */
 };
@@ -55,6 +56,8 @@ bool	 job_is_good(struct job *, const struct fetch_answer *, enum service);
  * *again says whether it is tried again, or else the job has ended. A paid
  * answer must not be lost to a database that is restarting. */
 struct batch *job_store(struct job *);
+/* It is the last thing: another may be claimed in its place. */
+struct batch *job_store_last(struct job *);
 bool	 job_stored(struct job *, const struct stored *, bool paid, bool *again);
 /* The ledger before a paid request, and then that. */
 void	 job_paid_open(struct job *, const char *step,

@@ -40,16 +40,16 @@ on_claim(void *arg, const struct claim *c, size_t count, const struct err *e)
 	return false;
 }
 
-/* As many as can be started at once. */
+/* As many as can be started at once, when what goes along is stored. */
 static void
 claim(struct sweep *s, size_t jobs, size_t limit)
 {
 	const struct work_scope	scope = services_scope(s);
 	const long		now = clock_ms();
+	const size_t		busy = s->running - s->ending;
 	size_t			room = services_jobs(s, jobs);
 
-	room = s->stop[0] != '\0' || room <= s->running ? 0 :
-	    room - s->running;
+	room = s->stop[0] != '\0' || room <= busy ? 0 : room - busy;
 	if (room > limit - s->claimed)
 		room = limit - s->claimed;
 	if (room == 0 || s->claiming != 0 || s->none_left ||

@@ -64,8 +64,8 @@ keep_transcript(struct job *j, const char *nothing)
 		.at_once = j->heard && !service_asleep(j->s, ANALYST),
 	};
 
-	work_transcribed(job_store(j), j->m, &j->c, &t, &j->bill,
-	    on_transcript, j);
+	work_transcribed(t.analyse ? job_store(j) : job_store_last(j), j->m,
+	    &j->c, &t, &j->bill, on_transcript, j);
 }
 
 static bool
@@ -261,7 +261,7 @@ job_keep_analysis(struct job *j, const char *analysis, const char *model,
     const char *why)
 {
 	j->why_none = why;
-	work_analysed(job_store(j), j->m, &j->c, analysis, model, why,
+	work_analysed(job_store_last(j), j->m, &j->c, analysis, model, why,
 	    &j->bill, on_kept, j);
 }
 

@@ -26,7 +26,7 @@ struct sweep {
 	unsigned		 session;	/* in which leases were renewed */
 	const volatile sig_atomic_t *stopped;
 	struct job		*jobs;		/* in flight */
-	size_t			 running;
+	size_t			 running, ending;	/* once it is stored */
 	bool			 chatty;	/* a line per recording */
 	/* what is claimed next */
 	struct work_mark	 mark;		/* behind that; "" anything */
