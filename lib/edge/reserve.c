@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -63,15 +62,21 @@ set_mark(int fd, size_t slot, enum mark mark)
 	return pwrite(fd, &c, 1, at(slot)) == 1;
 }
 
-/* The first slot from this one on that anything was ever written to: what has
- * only been set aside is a hole to SEEK_DATA and reads as FREE. A file system
- * that cannot tell says that all of it is data. */
+/* The next slot after this one that was ever written to, below `all`; or all.
+ * What has only been set aside is a hole to SEEK_DATA, and reads as FREE. A
+ * file system that cannot tell says that all of it is data. *end: of what was
+ * found last; 0 at first. */
 static size_t
-next_used(int fd, size_t slot)
+next_used(int fd, size_t slot, size_t all, size_t *end)
 {
-	off_t used = lseek(fd, at(slot), SEEK_DATA);
+	off_t used;
 
-	return used < 0 ? SIZE_MAX : (size_t)used / SLOT;
+	if (slot < *end)
+		return slot;
+	if (slot >= all || (used = lseek(fd, at(slot), SEEK_DATA)) < 0)
+		return all;
+	*end = ((size_t)lseek(fd, used, SEEK_HOLE) + SLOT - 1) / SLOT;
+	return (size_t)used / SLOT;
 }
 
 /* Of a record that is gone, its first slot last. */
@@ -91,7 +96,7 @@ bool
 reserve_make(const char *path, size_t slots, struct err *e)
 {
 	int	fd, why;
-	size_t	all;
+	size_t	all, end = 0;
 	bool	ok, changed;
 
 	if (slots == 0)
@@ -104,7 +109,7 @@ reserve_make(const char *path, size_t slots, struct err *e)
 	ok = why == 0 || err_sys(e, "reserve: set aside %zu kB in %s",
 	    slots * (SLOT / 1024), path);
 	all = ok ? slots_in(fd) : 0;
-	for (size_t s = next_used(fd, 0); s < all; s = next_used(fd, s + 1))
+	for (size_t s = 0; (s = next_used(fd, s, all, &end)) < all; s++)
 		if (is_marked(fd, s, GONE)) {
 			free_slots(fd, s);
 			changed = true;
@@ -174,7 +179,7 @@ reserve_list(struct mem *m, const char *path, size_t **slots, size_t *count,
     struct err *e)
 {
 	int	fd = open_locked(path, O_RDONLY);
-	size_t	all;
+	size_t	all, end = 0;
 
 	*slots = NULL;
 	*count = 0;
@@ -182,7 +187,7 @@ reserve_list(struct mem *m, const char *path, size_t **slots, size_t *count,
 		return errno == ENOENT || err_sys(e, "reserve: open %s", path);
 	all = slots_in(fd);
 	*slots = mem_array(m, all + 1, sizeof(**slots));
-	for (size_t s = next_used(fd, 0); s < all; s = next_used(fd, s + 1))
+	for (size_t s = 0; (s = next_used(fd, s, all, &end)) < all; s++)
 		if (is_marked(fd, s, FIRST))
 			(*slots)[(*count)++] = s;
 	(void)close(fd);
