@@ -245,16 +245,34 @@ summary(const struct sweep *s, long started_ms)
 	    outages != 0 ? EXIT_LATER : 0;
 }
 
+/* Whether to go on to the recordings; a database that is away is met there. */
+static bool
+any_due(struct sweep *s, struct mem *m)
+{
+	struct due	*due;
+	struct err	 e;
+	size_t		 count;
+
+	return s->again_ms != 0 || !work_due(s->store, m, 1, &due, &count,
+	    &e) || count != 0;
+}
+
+/* The exit status when the database cannot be used. */
+static int
+no_database(const struct err *e)
+{
+	(void)fprintf(stderr, "ringback-sweep: %s\n", e->text);
+	return e->kind == ERR_CONFIG ? CFG_EXIT : EXIT_LATER;
+}
+
 static int
 run(struct sweep *s, struct mem *m, const struct options *o)
 {
 	long		started_ms = clock_ms();
 	struct err	e;
 
-	if (!store_check(s->store, &e)) {
-		(void)fprintf(stderr, "ringback-sweep: %s\n", e.text);
-		return e.kind == ERR_CONFIG ? CFG_EXIT : EXIT_LATER;
-	}
+	if (!store_check(s->store, &e))
+		return no_database(&e);
 	if (o->dry_run) {
 		if (dry_run(s, m, o->limit, &e))
 			return 0;
@@ -270,8 +288,12 @@ run(struct sweep *s, struct mem *m, const struct options *o)
 	reconcile(s);
 	tidy_late(s);
 	pass_recover(s, m);
-	pass_work(s, (size_t)(o->jobs != 0 ? o->jobs : s->cfg->sweep_jobs),
-	    (size_t)o->limit);
+	if (any_due(s, m)) {
+		if (!store_check_all(s->store, &e) && e.kind == ERR_CONFIG)
+			return no_database(&e);
+		pass_work(s, (size_t)(o->jobs != 0 ? o->jobs : s->cfg->sweep_jobs),
+		    (size_t)o->limit);
+	}
 	if (s->cfg->delete_recordings && s->stop[0] == '\0' &&
 	    !service_asleep(s, TWILIO))
 		delete_at_twilio(s, m);

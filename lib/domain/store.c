@@ -19,8 +19,9 @@ static const struct {
 	unsigned		programs;
 	struct db_statement	statement;
 } table[SQL_STATEMENTS] = {
+#define SQL_FIRST	0x100	/* a pass of the sweep has need of it always */
 #define SQL(id, programs, params, columns, text) \
-	{ programs, { #id, text, params, columns } },
+	{ programs, { #id, text, params, columns, false } },
 #include "domain/sql.def"
 #include "domain/sql_sweep.def"
 #include "domain/sql_api.def"
@@ -48,11 +49,15 @@ store_new(struct mem *m, const struct cfg *cfg, enum cfg_program program,
 		    WEBHOOK_MS,
 		.plan_each_time = program == CFG_API,
 		.lock = program == CFG_SWEEP,
+		.later = program == CFG_SWEEP,
 	};
 
 	for (size_t i = 0; i < SQL_STATEMENTS; i++)
-		if (table[i].programs & program)
+		if (table[i].programs & program) {
 			s->mine[i] = table[i].statement;
+			s->mine[i].later = program == CFG_SWEEP &&
+			    !(table[i].programs & SQL_FIRST);
+		}
 	s->cfg = cfg;
 	s->db = db_new(m, &o);
 	return s;
@@ -62,6 +67,12 @@ bool
 store_check(struct store *s, struct err *e)
 {
 	return db_check(s->db, e);
+}
+
+bool
+store_check_all(struct store *s, struct err *e)
+{
+	return db_check_all(s->db, e);
 }
 
 unsigned

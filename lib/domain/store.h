@@ -22,6 +22,8 @@ struct store	*store_new(struct mem *, const struct cfg *, enum cfg_program,
 		     const char *name);
 /* Connects and checks the schema; or connects again, if need be. */
 MUST_CHECK bool	 store_check(struct store *, struct err *);
+/* And what most passes of the sweep never need: before it takes on work. */
+MUST_CHECK bool	 store_check_all(struct store *, struct err *);
 /* How often it has connected: a new session holds nothing of the old one's. */
 unsigned	 store_sessions(const struct store *);
 /* The sweep's session holds this lock; see db.h. */

@@ -2,7 +2,6 @@
 /* db: what is prepared and run on a connection, and when another is tried. */
 #include "edge/db.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +25,7 @@ struct db {
 	struct db_options	 o;
 	PGconn			*conn;
 	unsigned		 sessions;
+	bool			 complete;	/* with what is for later */
 	long			 lock;
 	unsigned		 hangs;		/* so often a server gave no answer */
 	long			 until_ms;	/* of all that is asked; 0 none */
@@ -118,14 +118,6 @@ down(struct db *db, struct err *e, const char *what)
 	hang_up(db);
 	open_breaker(db);
 	return false;
-}
-
-/* libpq would print it as it is, outside the log's lines. */
-static void
-on_notice(void *arg, const char *text)
-{
-	(void)arg;
-	log_debug("the database remarks", "text=%s", log_quote(text));
 }
 
 /* yes: whether the answer is a true in its only field; NULL nobody asks. */
@@ -238,11 +230,11 @@ check_statement(struct db *db, const struct db_statement *s, struct err *e)
 	return ok;
 }
 
-/* Prepares the statements and asks the server how many values each takes and
+/* Prepares some statements and asks the server how many values each takes and
  * gives, so that sql.def and schema cannot drift apart unseen. All at once:
  * a database far away answers once, not twice a statement. */
 static bool
-prepare_all(struct db *db, struct err *e)
+prepare_all(struct db *db, bool later, struct err *e)
 {
 	const struct db_statement	*s = db->o.statements;
 	PGresult			*r;
@@ -250,13 +242,14 @@ prepare_all(struct db *db, struct err *e)
 
 	ok = PQenterPipelineMode(db->conn);
 	for (size_t i = 0; ok && i < db->o.count; i++)
-		ok = s[i].name == NULL ||
+		ok = s[i].name == NULL || s[i].later != later ||
 		    (PQsendPrepare(db->conn, s[i].name, s[i].text, 0, NULL) &&
 		    PQsendDescribePrepared(db->conn, s[i].name));
 	if (!ok || !PQpipelineSync(db->conn))
 		return down(db, e, "prepare");
 	for (size_t i = 0; i < db->o.count; i++)
-		if (s[i].name != NULL && !check_statement(db, &s[i], e))
+		if (s[i].name != NULL && s[i].later == later &&
+		    !check_statement(db, &s[i], e))
 			return false;
 	ok = pq_next(db->conn, db->deadline_ms, &r);
 	if (ok)
@@ -276,7 +269,6 @@ connect_once(struct db *db, struct err *e)
 		    "libpq can read");	/* whose words would quote it */
 	if (PQstatus(db->conn) != CONNECTION_OK)
 		return down(db, e, "connect");
-	(void)PQsetNoticeProcessor(db->conn, on_notice, NULL);
 	/* The server gives up a little before we do: then it says so, and the
 	 * connection is as good as before. */
 	(void)snprintf(settings, sizeof(settings),
@@ -289,10 +281,11 @@ connect_once(struct db *db, struct err *e)
 	if (!command(db, settings, NULL, e) || (db->o.lock &&
 	    !take_lock(db, e)))
 		return false;
-	if (!prepare_all(db, e)) {
+	if (!prepare_all(db, false, e)) {
 		hang_up(db);
 		return false;
 	}
+	db->complete = false;
 	db->retry_at_ms = 0;
 	db->breaker_ms = BREAKER_MS;
 	db->sessions++;
@@ -312,35 +305,16 @@ connect_now(struct db *db, struct err *e)
 	return false;
 }
 
-/* A connection that the server closed since the last use is readable now:
- * seen here, before anything is sent, it costs nobody an event. The server's
- * last words come first, and only behind them the end. Under load the last use
- * was a moment ago, and the look would be an eighth of a worker's system
- * calls: then the rare event is spooled. */
-static bool
-is_alive(struct db *db)
-{
-	struct pollfd p;
-
-	if (db->conn == NULL)
-		return false;
-	if (clock_ms() < db->heard_ms + FRESH_MS)
-		return true;
-	p = (struct pollfd){ .fd = PQsocket(db->conn), .events = POLLIN };
-	while (poll(&p, 1, 0) > 0)
-		if (!PQconsumeInput(db->conn) ||
-		    PQstatus(db->conn) != CONNECTION_OK)
-			return false;
-	return true;
-}
-
 static bool
 ready(struct db *db, struct err *e)
 {
 	if (clock_ms() < db->retry_at_ms)
 		return err_set(e, ERR_DOWN, "database: away, trying again "
 		    "soon");
-	if (is_alive(db))
+	/* Under load the last use was a moment ago, and the look would be an
+	 * eighth of a worker's system calls: then the rare event is spooled. */
+	if (db->conn != NULL && (clock_ms() < db->heard_ms + FRESH_MS ||
+	    pq_is_alive(db->conn)))
 		return true;
 	if (db->conn != NULL) {
 		log_warn("database connection lost", "%s", "");
@@ -349,13 +323,17 @@ ready(struct db *db, struct err *e)
 	return connect_now(db, e);
 }
 
-bool
-db_check(struct db *db, struct err *e)
+/* With those statements, too, that are for later. */
+static bool
+all_ready(struct db *db, struct err *e)
 {
-	if (db->recall != NULL)
-		return true;	/* whoever has it will notice */
-	begin(db);
-	return ready(db, e);
+	if (!ready(db, e))
+		return false;
+	db->complete = db->complete || !db->o.later ||
+	    prepare_all(db, true, e);
+	if (!db->complete)
+		hang_up(db);
+	return db->complete;
 }
 
 /* What is under way is finished first: everything is done in order. */
@@ -366,13 +344,28 @@ call_back(struct db *db)
 		db->recall(db->borrower);
 }
 
+bool
+db_check_all(struct db *db, struct err *e)
+{
+	call_back(db);
+	begin(db);
+	return all_ready(db, e);
+}
+
+bool
+db_check(struct db *db, struct err *e)
+{
+	begin(db);
+	return db->recall != NULL || ready(db, e);	/* who has it, notices */
+}
+
 PGconn *
 db_borrow(struct db *db, void (*recall)(void *), void *arg,
     long *deadline_ms, struct err *e)
 {
 	call_back(db);
 	begin(db);
-	if (!ready(db, e))
+	if (!all_ready(db, e))
 		return NULL;
 	db->recall = recall;
 	db->borrower = arg;
@@ -413,7 +406,7 @@ run_once(struct db *db, const struct db_statement *s,
 		n[i] = (int)values[i].n;
 		format[i] = values[i].binary;
 	}
-	if (!ready(db, e))
+	if (s->later ? !all_ready(db, e) : !ready(db, e))
 		return false;
 	if (!PQsendQueryPrepared(db->conn, s->name, s->params, p, n, format,
 	    0) || (r = pq_result(db->conn, db->deadline_ms)) == NULL)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* db: one PostgreSQL connection that heals itself. Every statement is in a
- * table, prepared at connect and checked against the server; values are
- * always parameters. Every wait has a deadline, so a dead server costs the
+ * table, prepared at connect and checked against the server, or those that are
+ * for later, all of them, before the first of them is run; values are always
+ * parameters. Every wait has a deadline, so a dead server costs the
  * caller at most timeout_ms; after a failure the next tries fail at once for
  * a second (a breaker) instead of making each request wait, and for longer,
  * up to eight, while every try runs into its deadline.
@@ -26,6 +27,7 @@ struct db_statement {
 	const char	*text;
 	int		 params;
 	int		 columns;
+	bool		 later;		/* prepared when one of these is run */
 };
 
 struct db_options {
@@ -36,6 +38,7 @@ struct db_options {
 	long			 timeout_ms;	/* per statement: connecting,
 					   preparing and the network included */
 	bool			 lock;		/* see db_lock() */
+	bool			 later;		/* some of them are */
 	bool			 plan_each_time;	/* for statements whose
 					   values decide the best plan */
 };
@@ -50,6 +53,9 @@ void		 db_until(struct db *, long deadline_ms);
 /* Connects now, or again if the server has hung up since. For a start-up
  * check: ERR_CONFIG when the schema does not fit the statements. */
 MUST_CHECK bool	 db_check(struct db *, struct err *);
+
+/* With those statements, too, that are for later. */
+MUST_CHECK bool	 db_check_all(struct db *, struct err *);
 
 /* How often it has connected. */
 unsigned	 db_sessions(const struct db *);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include "base/banned.h"
 
@@ -75,6 +76,14 @@ start(struct mem *m, const char *url, const char *program, unsigned first)
 	return c;
 }
 
+/* libpq would print it as it is, outside the log's lines. */
+static void
+on_notice(void *arg, const char *text)
+{
+	(void)arg;
+	log_debug("the database remarks", "text=%s", log_quote(text));
+}
+
 PGconn *
 pq_connect(const char *url, const char *program, unsigned first,
     long deadline_ms)
@@ -86,12 +95,25 @@ pq_connect(const char *url, const char *program, unsigned first,
 	mem_free(m);
 	if (c == NULL)
 		return NULL;
+	(void)PQsetNoticeProcessor(c, on_notice, NULL);
 	while (PQstatus(c) != CONNECTION_BAD && state != PGRES_POLLING_OK &&
 	    state != PGRES_POLLING_FAILED && wait_for(c,
 	    state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms))
 		state = PQconnectPoll(c);
 	(void)PQsetnonblocking(c, 1);
 	return c;
+}
+
+/* The server's last words come first, and only behind them the end. */
+bool
+pq_is_alive(PGconn *c)
+{
+	struct pollfd p = { .fd = PQsocket(c), .events = POLLIN };
+
+	while (poll(&p, 1, 0) > 0)
+		if (!PQconsumeInput(c) || PQstatus(c) != CONNECTION_OK)
+			return false;
+	return true;
 }
 
 bool

@@ -18,6 +18,10 @@
 PGconn		*pq_connect(const char *url, const char *program,
 		     unsigned first, long deadline_ms);
 
+/* A connection that the server closed since the last use is readable now:
+ * seen here, before anything is sent, it costs nobody an event. */
+bool		 pq_is_alive(PGconn *);
+
 /* Sends what is to be sent and waits for the next result; NULL: there is no
  * more. False on a lost connection or a passed deadline. */
 MUST_CHECK bool	 pq_next(PGconn *, long deadline_ms, PGresult **);
