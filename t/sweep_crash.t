@@ -266,6 +266,56 @@ subtest 'what was paid for outlives the database' => sub {
 		[], 'every line it said is a line of the log';
 };
 
+subtest 'and so do many at once' => sub {
+	my @sids = map { due() } 1 .. 8;
+	$outside->next(openai => ({ hold => 'all' }) x 8);
+	my $pass = Ringback::Pass->start($t, {}, '--limit', 8);
+	wait_until_asked('openai', 8);
+	crash_database($t);
+	$outside->release('all');
+	$t->wait_for('all to notice', sub {
+		8 == (() = $pass->said =~ /waiting for the database/g) });
+	start_database($t);
+	my ($status, $out) = $pass->end;
+	is $status, 0, 'exit 0';
+	like $out, qr/: 8 done/, 'stored when it came back';
+	is scalar fresh('openai'), 8, 'each was paid for once';
+	is scalar fresh('llm'), 8, 'as was each analysis';
+};
+
+# Eight are stored together, and the database has something against one.
+subtest 'one that cannot be stored takes nobody along' => sub {
+	for my $case ([ 'a refusal', 'P0001', 7, 1 ],
+		[ 'a deadlock', '40P01', 8, 0 ]) {
+		my ($what, $state, $done, $left) = @$case;
+		my @sids = map { due() } 1 .. 8;
+		$t->dbh->do('create sequence seen');
+		$t->dbh->do(qq{create function fail() returns trigger language
+			plpgsql as \$\$ begin
+			if new.recording_sid = '$sids[3]' and ($left = 1 or
+			nextval('seen') = 1) then
+			raise exception 'no' using errcode = '$state'; end if;
+			return new; end \$\$});
+		$t->dbh->do('create trigger fail before insert on transcriptions
+			for each row execute function fail()');
+		$outside->next(openai => ({ hold => $what }) x 8);
+		my $pass = Ringback::Pass->start($t, {}, '--limit', 8);
+		wait_until_asked('openai', 8);
+		$outside->release($what);
+		my ($status, $out) = $pass->end;
+		$t->dbh->do($_) for 'drop trigger fail on transcriptions',
+			'drop function fail', 'drop sequence seen';
+		like $out, qr/: $done done/, "$what: the others are stored";
+		is scalar(grep { !transcript_row($_) } @sids), $left,
+			"$what: and $left is not";
+		is $status, $left ? 75 : 0, "$what: its exit status";
+		is scalar fresh('openai'), 8, "$what: each is paid for once";
+		wait_for_lease($sids[3]) if $left;
+		like +($t->sweep)[1], qr/: $left done/, "$what: later it is";
+		fresh($_) for qw(openai llm);
+	}
+};
+
 subtest 'part by part, too' => sub {
 	my $sid = due(long_speech(4));
 	$outside->next(openai => { hold => 'part', json => { text => 'One.' }});
