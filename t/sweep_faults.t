@@ -165,6 +165,10 @@ subtest 'Retry-After is obeyed, within reason' => sub {
 		my $r = recording_row($sids[-1]);
 		ok $r->{wait} >= $least - 0.1 && $r->{wait} <= $most + 1,
 			"$value: $r->{wait} s";
+		# On a slow machine it would be due before the next one is.
+		$t->dbh->do(q{update twilio_recordings set run_at = now() +
+			interval '1 hour' where recording_sid = ?}, undef,
+			$sids[-1]);
 		is $r->{attempts}, 0, "$value: costs no attempt";
 		is $status, 75, "$value: exit 75";
 	}
