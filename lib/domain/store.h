@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* store: the database as a program has it, and what Twilio tells us. What
  * else is kept is behind the headers beside this one (work, outbox, archive,
- * journal, …): one function = one statement = one transaction, and callers
- * never see SQL; the statements are in sql.def. */
+ * journal, …): one function = one statement = one transaction, but for those
+ * of work that go into a batch, and callers never see SQL; the statements are
+ * in sql.def. */
 #ifndef DOMAIN_STORE_H
 #define DOMAIN_STORE_H
 

@@ -22,6 +22,7 @@
 
 #define MAX_REDIRECTS	3
 #define UPLOAD_BYTES	16384L		/* at a time, of each in flight */
+#define DOWNLOAD_BYTES	8192L
 
 struct fetch {
 	CURLM		*multi;
@@ -197,13 +198,13 @@ set_safety(struct flight *t)
 	SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(SSL_VERIFYPEER, 1L);
 	SET(SSL_VERIFYHOST, 2L);
-	/* With the file of all authorities alone libcurl reads it once for all
-	 * of a set's requests (20 ms and 1 MB); with the directory of the same
-	 * besides, once for each. */
+	/* libcurl reads the file of all authorities once for all requests
+	 * (20 ms, 1 MB); with the directory of the same besides, for each. */
 	SET(CAPATH, NULL);
 	SET(FORBID_REUSE, 1L);
 	SET(NOSIGNAL, 1L);
 	SET(UPLOAD_BUFFERSIZE, UPLOAD_BYTES);
+	SET(BUFFERSIZE, DOWNLOAD_BYTES);
 	SET(OPENSOCKETFUNCTION, on_socket);
 	SET(OPENSOCKETDATA, t);
 	SET(CONNECTTIMEOUT_MS, t->q.connect_ms);
@@ -406,8 +407,7 @@ fetch_wait(struct fetch *f, int also, short events, long timeout_ms)
 	return f->running;
 }
 
-/* For fetch_one(): what libcurl has once read of authorities is kept. */
-static struct fetch alone;
+static struct fetch alone;	/* keeps what it has read of authorities */
 
 static void
 keep(void *arg, const struct fetch_answer *a)

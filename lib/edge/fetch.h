@@ -2,7 +2,12 @@
 /* fetch: HTTP requests out, many at once, on one thread (libcurl multi).
  * One credential per request: a fresh easy handle each time, no cookies, no
  * proxy, no netrc, TLS always verified, redirects handed to the caller's
- * rules below and never followed with credentials (DESIGN; FAULTS T7, T8). */
+ * rules below and never followed with credentials (DESIGN; FAULTS T7, T8).
+ * A connection each, too, although a second handshake costs 2 ms: what was
+ * opened for one credential cannot be taken for another (CVE-2026-5545,
+ * CVE-2026-6276), and when a connection that was used before dies libcurl
+ * sends the request again by itself, which would be paid for twice and be in
+ * the ledger once. What is kept are the certificate authorities, for a day. */
 #ifndef EDGE_FETCH_H
 #define EDGE_FETCH_H
 
