@@ -395,6 +395,19 @@ subtest 'a configuration that will not do is refused with 78' => sub {
 		'both errors at once';
 };
 
+subtest 'so is a schema that will not do, before anything is paid for' => sub {
+	my $sid = $outside->recording($t, speech(61));
+	$t->dbh->do('alter table transcriptions rename segments to pieces');
+	my ($status, $out, $err);
+	is paid_during(sub { ($status, $out, $err) = $t->sweep }), 0,
+		'nobody is asked';
+	is $status, 78, 'exit 78';
+	like $err, qr/statement SQL_TRANSCRIBED does not fit/, 'and why';
+	is recording_row($sid)->{attempts}, 0, 'nothing is claimed';
+	$t->dbh->do('alter table transcriptions rename pieces to segments');
+	like +($t->sweep)[1], qr/: 1 done/, 'put right, it is done';
+};
+
 subtest 'media are never a file that has a name' => sub {
 	my $trace = $t->dir . '/run/trace';
 	my ($status) = Ringback::Test::run_command(qw(strace -f -o /dev/null
