@@ -294,10 +294,10 @@ fetch_start(struct fetch *f, struct mem *m, const struct fetch_request *q,
 static bool
 redirect(struct flight *t, const char *to)
 {
-	if (!t->q.follow)
+	if (!t->q.follow || t->redirects++ >= MAX_REDIRECTS)
 		return false;
 	t->public_only = t->public_only || !cfg_is_loopback(t->q.url);
-	if (to == NULL || !url_may_lead(to, t->public_only) || t->redirects++ >= MAX_REDIRECTS) {
+	if (to == NULL || !url_may_lead(to, t->public_only)) {
 		t->a.refused = true;
 		return false;
 	}
