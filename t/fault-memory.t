@@ -87,6 +87,7 @@ sub sampled ($step, %o) {
 
 subtest 'a webhook whose worker runs out of memory' => sub {
 	walk('a text', '/api/twilio/sms', \&picture);
+	walk('a call', '/api/twilio/voice', sub { $t->call });
 	walk('the first text', '/api/twilio/sms', \&picture, sampled(2,
 		first => 1, each => 1, but => 'libcrypto.so.3'));
 	walk('a text after a break', '/api/twilio/sms', \&picture, sampled(2,

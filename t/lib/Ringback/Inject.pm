@@ -131,6 +131,11 @@ sub _rows ($self, $table, $column, @sids) {
 	return map { @$_ } @$rows;
 }
 
+# What a webhook is about.
+sub _sid ($post) {
+	return $post->[1]{MessageSid} // $post->[1]{CallSid};
+}
+
 # As nginx and Twilio would, sends again what got no good answer.
 sub nothing_lost ($self, $what) {
 	my $t = $self->{t};
@@ -138,15 +143,15 @@ sub nothing_lost ($self, $what) {
 	my @kept = splice @{ $self->{kept} };
 	my ($status, $out) = Ringback::Pass->run($t, {}, '--limit', 0);
 	is $status, 0, 'what was spooled is replayed' or diag $out;
-	my %rows = $self->_rows(webhook_events => 'sid', map {
-		$_->[1]{MessageSid} } @kept);
+	my %rows = $self->_rows(webhook_events => 'sid', map { _sid($_) }
+		@kept);
 	figure("$what: acknowledged but lost", scalar(grep {
-		!$rows{ $_->[1]{MessageSid} } } @kept), '==', 0);
+		!$rows{ _sid($_) } } @kept), '==', 0);
 	is_deeply [ grep { !/^20[04]$/ } post_many($t, \@again, 2) ], [],
 		@kept . ' were acknowledged, ' . @again
 		. ' not, and are sent again';
 	my %all = (%rows, $self->_rows(webhook_events => 'sid', map {
-		$_->[1]{MessageSid} } @again));
+		_sid($_) } @again));
 	is_deeply [ @again + @kept, grep { $_ != 1 } values %all ],
 		[ scalar keys %all ], 'and each is there once';
 	return;
