@@ -53,11 +53,14 @@ metric_open(const char *path)
 	int		 fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC |
 			     O_NOFOLLOW, 0660);
 	struct counters	*map = MAP_FAILED;
+	struct stat	 st;
 	uint64_t	 want = layout();
 
 	(void)umask(mask);
-	if (fd >= 0 && flock(fd, LOCK_EX) == 0 &&
-	    ftruncate(fd, sizeof(*map)) == 0)
+	/* Never shorter: whoever has more of it mapped would die of that. */
+	if (fd >= 0 && flock(fd, LOCK_EX) == 0 && fstat(fd, &st) == 0 &&
+	    (st.st_size >= (off_t)sizeof(*map) ||
+	    ftruncate(fd, sizeof(*map)) == 0))
 		map = mmap(NULL, sizeof(*map), PROT_READ | PROT_WRITE,
 		    MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED) {
