@@ -92,7 +92,7 @@ END $$;
 -- ringback_separate_users(table, users_read): where Supabase's auth.uid()
 -- exists, a signed-in user reads rows with that user_id (users_read) or no
 -- row at all, and writes none; the service role does everything; the table's
--- owner, as which ringback connects, is not subject to policies.
+-- owner is not subject to policies; the programs' roles have one (roles.sql).
 -- Permissive policies are ORed: one USING (true) for everybody undoes all
 -- others, which is how an earlier version leaked. Hence exactly one for users,
 -- and a warning about any that is not ours.
@@ -146,7 +146,8 @@ BEGIN
 	  INTO foreigners
 	  FROM pg_policy
 	 WHERE polrelid = t AND polpermissive
-	   AND polname NOT IN ('ringback_service', 'ringback_own_rows');
+	   AND polname NOT IN ('ringback_service', 'ringback_own_rows',
+		'ringback_programs');
 	IF foreigners IS NOT NULL THEN
 		RAISE WARNING 'table % has policies beside ours, and whatever'
 			' they allow is allowed: %', t, foreigners;

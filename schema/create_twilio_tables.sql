@@ -414,9 +414,11 @@ CREATE INDEX IF NOT EXISTS twilio_recordings_undeleted
 	ON twilio_recordings (created_at)
 	WHERE step = 'done' AND deleted_at IS NULL;
 
--- A recording may be known before anybody knows whose call it is.
+-- A recording may be known before anybody knows whose call it is. It acts with
+-- the owner's rights: who takes webhooks may learn whose call it is, but not
+-- touch a transcript.
 CREATE OR REPLACE FUNCTION ringback_pass_on_user() RETURNS trigger
-LANGUAGE plpgsql SET search_path = '' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
 	EXECUTE format('UPDATE %I.transcriptions SET user_id = $1'
 		' WHERE user_id IS NOT DISTINCT FROM $2 AND recording_sid IN'
@@ -429,6 +431,7 @@ BEGIN
 	  USING NEW.user_id, OLD.user_id, NEW.call_sid;
 	RETURN NULL;
 END $$;
+REVOKE ALL ON FUNCTION ringback_pass_on_user() FROM PUBLIC;
 
 CREATE OR REPLACE TRIGGER twilio_calls_pass_on_user
 	AFTER UPDATE OF user_id ON twilio_calls

@@ -113,7 +113,7 @@ sub sqlstate ($dbh, $sql, @bind) {
 }
 
 my $boss = dbh('postgres', 'boss');
-$boss->do('CREATE ROLE postgres LOGIN CREATEDB');
+$boss->do('CREATE ROLE postgres LOGIN CREATEDB CREATEROLE');
 
 sub new_database ($name) {
 	$boss->do("CREATE DATABASE $name OWNER postgres");
@@ -838,6 +838,34 @@ subtest 'Supabase: two users cannot see each other' => sub {
 	my $before = dump_of('supa');
 	guide_setup('supa');
 	is_deeply dump_of('supa'), $before, 'a second run changes nothing';
+};
+
+subtest "Supabase: the programs' roles act for all users" => sub {
+	new_supabase('supa_roles');
+	my ($code, undef, $err) = psql('supa_roles', '-f',
+	    "$schema/roles.sql");
+	like $err, qr/run create_twilio_tables\.sql first/,
+	    'they come after the tables';
+	my $dbh = guide_setup('supa_roles');
+	$dbh->do($two_users);
+	for my $run (1, 2) {
+		($code, undef, $err) = psql('supa_roles', '-f',
+		    "$schema/roles.sql");
+		is $code, 0,  "roles.sql, run $run: exit status";
+		is $err,  '', 'neither errors nor notices';
+		guide_setup('supa_roles');
+	}
+	separation_story('supa_roles');
+	my ($hooks, $sweep) = map { dbh('supa_roles', "ringback-$_") }
+	    qw(hooks sweep);
+	is value($hooks, 'SELECT count(user_id) FROM twilio_calls'), 3,
+	    'whoever a row belongs to, it is seen';
+	is sqlstate($hooks, q{INSERT INTO twilio_sms (message_sid, user_id)
+		VALUES ('SM-h', 'user-9')}), '', '… and written';
+	is value($sweep, 'SELECT count(*) FROM transcriptions'), 2,
+	    'by whom it may be seen at all';
+	is sqlstate($hooks, 'SELECT count(*) FROM transcriptions'), 42501,
+	    '… and by nobody else';
 };
 
 subtest 'over an earlier installation, Supabase' => sub {
