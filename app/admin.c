@@ -42,6 +42,8 @@ config_show(struct call *c)
 	struct buf		*out = buf_new(c->m, 65536);
 	struct cfg		*cfg;
 
+	if (c->split)
+		return config_split(c);
 	if (c->sample) {
 		cfg_sample(out);
 		(void)fputs(out->s, stdout);
@@ -160,7 +162,7 @@ static const struct command {
 	const char	*usage;
 } commands[] = {
 	{ "config", NULL, 0, false, config_show,
-	    "config [--check hooks|api|sweep] [--sample]" },
+	    "config [--check hooks|api|sweep] [--sample] [--split]" },
 	{ "key", "add", 0, true, key_add_command,
 	    "key add [--name text] [--user id] [--scopes read,send,watch,"
 	    "admin] [--days n]" },
@@ -255,6 +257,7 @@ parse_options(int argc, char **argv, struct call *c, int *status)
 		{ "file", required_argument, NULL, 'f' },
 		{ "check", required_argument, NULL, 'c' },
 		{ "sample", no_argument, NULL, 's' },
+		{ "split", no_argument, NULL, 'P' },
 		{ "name", required_argument, NULL, 'n' },
 		{ "user", required_argument, NULL, 'u' },
 		{ "scopes", required_argument, NULL, 'S' },
@@ -292,6 +295,8 @@ parse_options(int argc, char **argv, struct call *c, int *status)
 			c->dry_run = true;
 		else if (option == 'y')
 			c->yes = true;
+		else if (option == 'P')
+			c->split = true;
 		else if (option == 'd')
 			ok = text_to_long(optarg, 1, 36500, &c->days);
 		else if (option == 'o')

@@ -23,12 +23,15 @@ struct call {
 	const char		*number, *verdict;
 	long			 days, overlap_hours, limit;
 	long			 since_s;	/* Unix time, 0 not given */
-	bool			 sample, dry_run, yes;
+	bool			 sample, split, dry_run, yes;
 	char			**args;
 	int			 count;
 };
 
 int	 admin_failed(const struct err *);	/* says why */
+
+/* split.c */
+int	 config_split(struct call *);
 
 /* upkeep.c */
 int	 retry_command(struct call *);

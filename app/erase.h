@@ -27,8 +27,7 @@ struct erase {
 /* What is not done, and why: a line of the receipt. */
 void		 erase_left(struct erase *, const char *what);
 
-/* False also when the spool is another user's: what root makes there the
- * sweep may not read. */
+/* False also when the spool is not for this user. */
 MUST_CHECK bool	 erase_find_spool(struct erase *, struct err *);
 /* Webhooks that wait here and are about the number. */
 MUST_CHECK bool	 erase_count_waiting(struct erase *, size_t *count,

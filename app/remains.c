@@ -25,8 +25,8 @@ erase_find_spool(struct erase *x, struct err *e)
 	if (!x->spool)
 		return errno == ENOENT || err_sys(e, "spool: %s",
 		    x->c->cfg->spool_dir);
-	return st.st_uid == geteuid() || err_set(e, ERR_INPUT, "%s is another "
-	    "user's: run this as that user, as the sweep is",
+	return access(x->c->cfg->spool_dir, R_OK | W_OK | X_OK) == 0 ||
+	    err_set(e, ERR_INPUT, "%s is not for this user: run this as root",
 	    x->c->cfg->spool_dir);
 }
 

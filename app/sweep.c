@@ -316,7 +316,7 @@ main(int argc, char **argv)
 
 	if (!parse_options(argc, argv, &o, &status))
 		return status;
-	(void)umask(0077);
+	(void)umask(0007);	/* see spool.h */
 	(void)setrlimit(RLIMIT_CORE, &no_core);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)sigaction(SIGTERM, &sa, NULL);

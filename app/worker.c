@@ -179,7 +179,7 @@ main(int argc, char **argv)
 		return 64;
 	}
 	app.m = m = mem_new();
-	(void)umask(0077);
+	(void)umask(0007);	/* see spool.h */
 	(void)setrlimit(RLIMIT_CORE, &no_core);
 	app.cfg = configure(m, file, app.pool);
 	log_init(app.pool == CFG_HOOKS ? "ringback-hooks" : "ringback-api",

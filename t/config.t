@@ -333,6 +333,68 @@ subtest 'a file that others can read is no place for secrets' => sub {
 		'or a directory';
 };
 
+# As root they would be for groups that this machine may not have yet.
+subtest 'each program gets a file without the secrets of others' => sub {
+	my $place = tempdir(CLEANUP => 1);
+	my @as = $> ? () : qw(setpriv --reuid=nobody --regid=nogroup
+		--clear-groups);
+	my $split = sub (@lines) {
+		my $file = file(@lines);
+		system('cp', '-p', $file, "$place/.env") == 0 or die 'cp';
+		chmod 0600, "$place/.env";
+		if (!$>) {
+			chown +(getpwnam 'nobody')[2, 3], $place,
+				"$place/.env";
+		}
+		local %ENV = (PATH => $ENV{PATH}, ASAN_OPTIONS =>
+			$ENV{ASAN_OPTIONS} // '');
+		my ($status, $out, $err) = Ringback::Test::run_command(@as,
+			"$bin/ringback-admin", '-f', "$place/.env", qw(config
+			--split));
+		return $status, $err, map { join '', grep { !/^#/ }
+			split /^/, Ringback::Test::slurp("$place/$_.env") }
+			qw(hooks api sweep);
+	};
+	my @common = ("TWILIO_ACCOUNT_SID=$good{TWILIO_ACCOUNT_SID}",
+		"TWILIO_AUTH_TOKEN='a b' # of 2026",
+		'WEBHOOK_BASE_URL=https://h');
+	my @twilio = ('TWILIO_API_KEY=SK' . 'a' x 32,
+		'TWILIO_API_SECRET=canary-rest');
+	my $openai = 'OPENAI_API_KEY="canary-openai"';
+	my $llm = 'LLM_API_KEY=canary-llm';
+	my $url = 'DATABASE_URL=postgresql:///ringback';
+	my ($status, $err, @parts) = $split->(reverse(@common, @twilio, $llm,
+		$openai), '#OPENAI_API_KEY=canary-of-old', "export $url",
+		'SMS_REPLY=');
+	is $status, 0, 'done' or diag $err;
+	is_deeply [ map { [ sort split /\n/, $_ ] } @parts ], [ map {
+		[ sort @common, $url, 'SMS_REPLY=', @$_ ] } [], [@twilio],
+		[ @twilio, $openai, $llm ] ], 'what each has to know, as it was '
+		. 'written';
+	for my $name (qw(hooks api sweep)) {
+		is +(stat "$place/$name.env")[2] & 07777, 0600, "$name.env is "
+			. 'for nobody else';
+		my ($checked) = run_with({}, 'ringback-admin', '-f',
+			"$place/$name.env", 'config', '--check', $name);
+		is $checked, 0, '… and will do';
+	}
+	(undef, $err, @parts) = $split->(@common, $openai, $url,
+		map { "DATABASE_URL_\U$_\E=postgresql://$_:canary-$_\@h/r" }
+		qw(hooks api));
+	is_deeply [ map { [ /^(DATABASE_URL.*)$/mg ] } @parts ], [
+		[ 'DATABASE_URL=postgresql://hooks:canary-hooks@h/r' ],
+		[ 'DATABASE_URL=postgresql://api:canary-api@h/r' ], [$url] ],
+		'whose database is another\'s does not hear of it';
+	my @before = @parts;
+	($status, $err, @parts) = $split->(@common, $url, 'LOG_LEVEL=loud');
+	is $status, 78, 'settings that will not do';
+	like $err, qr/^LOG_LEVEL: must be one of/m, 'are named';
+	is_deeply \@parts, \@before, 'and nothing is written';
+	is_deeply [ glob "$place/*.new" ], [], 'nor left behind';
+	is settings({}, lines(%good), 'DATABASE_URL_SWEEP=postgresql:///s'
+		)->{DATABASE_URL_SWEEP}, '(set)', 'they are secrets, too';
+};
+
 subtest 'how to ask' => sub {
 	for my $program (qw(worker sweep admin)) {
 		my $name = "ringback-$program";

@@ -143,8 +143,8 @@ subtest 'commits of a sweep for each recording' => sub {
 sub counted (@posts) {
 	my $dir = tempdir(CLEANUP => 1);
 	chmod 0777, $dir;
-	my $worker = Ringback::Worker->start($t, { before => [ 'valgrind', '-q',
-		'--tool=callgrind', '--trace-children=yes',
+	my $worker = Ringback::Worker->start($t, { as => [ 'valgrind', '-q',
+		'--tool=callgrind',
 		"--callgrind-out-file=$dir/out" ] });
 	my @warm = map { my %kind = story();
 		map { $kind{$_} } qw(voice recording status sms) } 1 .. 5;

@@ -19,10 +19,8 @@ my $outside = Ringback::Outside->new;
 my $t = Ringback::Test->new(fakes => $outside->fakes);
 my $recording = $outside->recording($t, speech(50));
 
-# The installed file, its place filled in as make install does, its user the
-# one that this stack runs as.
+# The installed file, its place filled in as make install does.
 my $line = Ringback::Test::slurp("$Ringback::Test::ROOT/app/cron.d/ringback.in");
-my $user = getpwuid((stat $t->dir . '/.env')[4]);
 my $bin = $t->dir . '/bin';
 mkdir $bin or die "$bin: $!";
 system('cp', ($ENV{RINGBACK_BINDIR} // "$Ringback::Test::ROOT/.build/default")
@@ -30,7 +28,7 @@ system('cp', ($ENV{RINGBACK_BINDIR} // "$Ringback::Test::ROOT/.build/default")
 # Cron grants no capability: its user has to get here on foot.
 chmod 0755, $bin, $t->dir, $t->{dir};
 $line =~ s/\@SBINDIR\@/$bin/g;
-ok $line =~ s/^(\* \* \* \* \*) ringback /$1 $user /m,
+like $line, qr/^\* \* \* \* \* ringback-sweep /m,
 	'every minute, as a user of its own';
 
 my $dir = $t->dir;
@@ -48,7 +46,7 @@ if (!$pid) {
 		done
 		chmod 755 /run /usr/local/etc
 		mkdir -p /usr/local/etc/ringback
-		cp -p "$1/.env" /usr/local/etc/ringback/.env
+		cp -p "$1/sweep.env" /usr/local/etc/ringback/sweep.env
 		cp "$1/crontab" /etc/cron.d/ringback
 		chmod 644 /etc/cron.d/ringback
 		exec /usr/sbin/cron -f

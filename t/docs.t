@@ -6,6 +6,7 @@
 use v5.36;
 use File::Basename qw(basename dirname);
 use File::Find 'find';
+use File::Path 'make_path';
 use File::Temp 'tempdir';
 use FindBin;
 use Test::More;
@@ -201,16 +202,19 @@ subtest units => sub {
 		my $name = uc $pool;
 		like $makefile, qr/\@${name}_SOCKET\[\@\]\|\Q$path\E\|/,
 		    '… and nginx knows';
-		like $service, qr/^LoadCredential=env:\S+\/ringback\/\.env$/m,
-		    '… with the one .env';
+		like $service, qr/^LoadCredential=env:\S+\/ringback\/$pool\.env
+		    $/mx, '… with its own settings';
+		like $service, qr/^User=ringback-$pool\n
+		    Group=ringback-$pool$/mx, '… as a user of its own';
 	}
 	like $unit{'ringback-hooks@.service'}, qr/^PrivateNetwork=yes$/m,
 	    'hooks have no network';
 	like $unit{'ringback-hooks@.service'},
 	    qr/^RestrictAddressFamilies=AF_UNIX$/m, '… of any family';
-	my ($user) = slurp('app/sysusers.d/ringback.conf.in') =~ /^u (\S+)/m;
-	is_deeply [grep { $_ ne $user } map { /^User=(\S+)/mg } values %unit],
-	    [], 'one user, made at set-up';
+	my %users = map { $_ => 1 }
+	    slurp('app/sysusers.d/ringback.conf.in') =~ /^u (\S+)/mg;
+	is_deeply [grep { !$users{$_} } map { /^User=(\S+)/mg } values %unit],
+	    [], 'users made at set-up';
 	SKIP: {
 		skip 'systemd-analyze is not installed', 4
 		    if !has('systemd-analyze');
@@ -233,6 +237,55 @@ subtest units => sub {
 			    '--offline=yes', "--threshold=$exposure{$_}",
 			    "$dir/$_"))[1], 0, "$_ is confined";
 		}
+	}
+};
+
+# Under a root of their own.
+subtest 'users and places' => sub {
+	plan skip_all => 'only root makes users' if $> != 0;
+	plan skip_all => 'systemd-sysusers and -tmpfiles are not installed'
+	    if !has('systemd-sysusers') || !has('systemd-tmpfiles');
+	my $root = tempdir(CLEANUP => 1);
+	my $write = sub ($path, $text) {
+		make_path("$root/" . dirname($path));
+		open my $fh, '>', "$root/$path" or BAIL_OUT "$path: $!";
+		print $fh $text;
+		close $fh or BAIL_OUT "$path: $!";
+	};
+	$write->('etc/passwd', "root:x:0:0::/:/bin/sh\n"
+	    . "www-data:x:33:33::/:/bin/sh\n");
+	$write->('etc/group', "root:x:0:\nwww-data:x:33:\n");
+	for my $kind (qw(sysusers tmpfiles)) {
+		$write->("usr/lib/$kind.d/ringback.conf",
+		    slurp("app/$kind.d/ringback.conf.in")
+		    =~ s/\@SYSCONFDIR\@/\/etc/gr);
+	}
+	my ($out, $status) = run('systemd-sysusers', "--root=$root",
+	    'ringback.conf');
+	is $status, 0, 'the users are made' or diag $out;
+	my %gid = slurp("$root/etc/group") =~ /^([^:]+):[^:]*:(\d+):/mg;
+	my %uid = slurp("$root/etc/passwd") =~ /^([^:]+):[^:]*:(\d+):/mg;
+	is scalar(grep { /^ringback/ } keys %uid), 4, '… four of them';
+	$write->("etc/ringback/$_", '')
+	    for qw(.env hooks.env api.env sweep.env);
+	($out, $status) = run('systemd-tmpfiles', '--create',
+	    "--root=$root", 'ringback.conf');
+	is_deeply [$out, $status], ['', 0], 'so are their places';
+	my %place = (
+		'run/ringback/metrics' => [0660, 'root', 'ringback-spool'],
+		'var/lib/ringback/spool' => [02770, 'root', 'ringback-spool'],
+		'var/lib/ringback/fallback' => [02370, 'www-data',
+		    'ringback-sweep'],
+		'etc/ringback/.env' => [0640, 'root', 'ringback'],
+		map { ("etc/ringback/$_.env" => [0640, 'root', "ringback-$_"])
+		    } qw(hooks api sweep),
+	);
+	for my $path (sort keys %place) {
+		my @stat = stat "$root/$path";
+		my ($mode, $user, $group) = @{ $place{$path} };
+		is_deeply [$stat[2] & 07777, $stat[5]], [$mode, $gid{$group}],
+		    $path;
+		is $stat[4], $uid{$user}, "… of $user";
 	}
 };
 

@@ -62,8 +62,8 @@ subtest 'nobody on the telephone notices that the database is down' => sub {
 	}
 	is scalar spooled(), @each, 'every event is in the spool';
 	is scalar spooled('tmp'), 0, 'complete';
-	is +(stat((spooled())[0]))[2] & 07777, 0600,
-		'and for nobody else to read';
+	is +(stat((spooled())[0]))[2] & 07777, 0640,
+		'and for nobody but the sweep to read';
 	like $t->log('worker-hooks'), qr/webhook spooled/, 'the log says so';
 	is $t->post_unsigned('/api/twilio/sms', $each[1][1])->status, 403,
 		'an unsigned request is refused all the same';
@@ -222,6 +222,7 @@ subtest 'spooled files that are damaged do not hold up the others' => sub {
 	symlink $t->dir . '/run/elsewhere', "$spool/new/0-link" or die $!;
 	POSIX::mkfifo("$spool/new/0-pipe", 0600) or die $!;
 	chown +(stat $files[0])[4, 5], grep { !-l } spooled();
+	chmod 0770, grep { !-l } spooled();
 	start_database($t);
 
 	my $pass = Ringback::Pass->start($t, { before => [ 'timeout', 20 ] });

@@ -34,7 +34,7 @@ my $t = Ringback::Test->new(carrier => 1, fakes => {
 });
 my $c = $t->carrier;
 
-# As the sweep is run, by the owner of the spool.
+# It goes on as user ringback, who may look into the spool.
 sub start (@args) {
 	my $dir = File::Temp::tempdir(CLEANUP => 1);
 	my $pid = fork // die "fork: $!";
@@ -42,8 +42,7 @@ sub start (@args) {
 		open STDIN,  '<', '/dev/null';
 		open STDOUT, '>', "$dir/out";
 		open STDERR, '>', "$dir/err";
-		exec Ringback::Pass::as_owner(), Ringback::Pass::program($t,
-			'admin'), '-f', $t->dir . '/.env', @args
+		exec Ringback::Pass::program($t, 'admin'), '-f', $t->dir . '/.env', @args
 			or POSIX::_exit(127);
 	}
 	return { pid => $pid, dir => $dir };
@@ -208,14 +207,17 @@ subtest 'wrong input erases nothing' => sub {
 		'nor of one that Twilio has pointed here';
 	SKIP: {
 		skip 'not as root', 2 if $>;
+		my $dir = File::Temp::tempdir(CLEANUP => 1);
+		system 'cp', $t->dir . '/.env', $dir;
+		chown +(getpwnam 'nobody')[2, 3], $dir, "$dir/.env";
 		($status, undef, $err) = Ringback::Test::run_command(
-			Ringback::Pass::program($t, 'admin'), '-f', $t->dir
-			. '/.env', 'erase', $WHO);
-		is $status, 1, "not as a user that is not the sweep's";
-		like $err, qr/another user's/, 'which it says';
+			Ringback::Pass::as_user('nobody'),
+			Ringback::Pass::program($t, 'admin'), '-f',
+			"$dir/.env", 'erase', $WHO);
+		is $status, 1, 'not as a user who may not look there';
+		like $err, qr/is not for this user/, 'which it says';
 	}
-	my $command = join ' ', Ringback::Pass::as_owner(),
-		Ringback::Pass::program($t, 'admin'), '-f', $t->dir . '/.env',
+	my $command = join ' ', Ringback::Pass::program($t, 'admin'), '-f', $t->dir . '/.env',
 		'erase', $WHO;
 	my $out;
 	($status, $out) = Ringback::Test::run_command('sh', '-c',

@@ -20,7 +20,7 @@ my $spool = $t->dir . '/spool';
 my @owner = (stat $spool)[4, 5];
 my $kb = $slots * 16 + 512;
 plan skip_all => 'mount does not work here' if system qw(mount -t tmpfs -o),
-	"size=${kb}k,mode=0700,uid=$owner[0],gid=$owner[1]", 'tmpfs', $spool;
+	"size=${kb}k,mode=2770,uid=$owner[0],gid=$owner[1]", 'tmpfs', $spool;
 END { local $?; system "umount -l $spool 2>/dev/null" }
 my %old = map { $_ => 1 } workers($t);
 kill 'KILL', keys %old;
@@ -29,7 +29,7 @@ $t->wait_for('workers on it', sub {
 	return @new == 2 && !grep({ $old{$_} } @new) && -e "$spool/reserve";
 });
 is -s "$spool/reserve", $slots * 16384, 'room is set aside beforehand';
-is +(stat _)[2] & 07777, 0600, 'for nobody else to read';
+is +(stat _)[2] & 07777, 0660, 'for nobody but the sweep to use';
 
 sub fill_disk () {
 	open my $fh, '>', "$spool/full" or die $!;

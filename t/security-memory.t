@@ -90,6 +90,8 @@ subtest 'memory: as large afterwards as before' => sub {
 # in use at the end.
 sub valgrind ($rounds) {
 	my $log = $t->dir . "/run/valgrind.$rounds";
+	open my $fh, '>', $log or die "$log: $!";
+	chmod 0666, $log;
 	my $place = $t->dir . '/run/hooks.sock';
 	unlink $place;
 	my $listen = IO::Socket::UNIX->new(Local => $place, Listen => 64)
@@ -101,11 +103,11 @@ sub valgrind ($rounds) {
 		open STDOUT, '>', '/dev/null';
 		open STDERR, '>>', $t->dir . '/log/worker-valgrind.log';
 		%ENV = (PATH => $ENV{PATH}, LANG => 'C.UTF-8');
-		exec Ringback::Pass::as_owner(), 'valgrind', '-q', '--vgdb=no',
+		exec Ringback::Pass::as_program('hooks'), 'valgrind', '-q', '--vgdb=no',
 			'--leak-check=full', '--show-leak-kinds=definite,possible',
 			'--errors-for-leak-kinds=definite,possible', '-v',
 			'--num-callers=30', "--log-file=$log",
-			"$bin/ringback-worker", '-f', $t->dir . '/.env', 'hooks'
+			"$bin/ringback-worker", '-f', $t->dir . '/hooks.env', 'hooks'
 			or POSIX::_exit(127);
 	}
 	close $listen;

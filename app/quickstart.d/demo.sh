@@ -52,7 +52,7 @@ call() {
 		run_user
 		install -m 600 "$call_play" "$dir/carrier/played.$$" ||
 		    die "cannot read $call_play"
-		give_to_owner "$dir/carrier/played.$$"
+		give postgres: "$dir/carrier/played.$$"
 		ask+=(play "$dir/carrier/played.$$")
 	else
 		ask+=(say "${call_say:-$demo_says}")

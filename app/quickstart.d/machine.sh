@@ -127,11 +127,12 @@ fetch_speech() {
 
 # --- who runs it -----------------------------------------------------------
 
-# Sets as_user (a command prefix) and clean_env.  Services see none of the
-# caller's variables: they would win over DIR/.env.
+# Sets clean_env, and as_NAME (a command prefix) for each account: as root the
+# installed programs' own, and postgres for what stands in for others;
+# otherwise all of it is whoever calls. Services see none of the caller's
+# variables: they would win over DIR/.env.
 run_user() {
-	local name place
-	as_user=() owner=$(id -un)
+	local name
 	clean_env=("PATH=$pg_bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 	    LANG=C.UTF-8 GNUTLS_NO_IMPLICIT_INIT=1 "HOME=$dir/run"
 	    "XDG_CACHE_HOME=${XDG_CACHE_HOME:-${HOME-}/.cache}")
@@ -139,24 +140,57 @@ run_user() {
 	    LLVM_PROFILE_FILE; do
 		[ -z "${!name-}" ] || clean_env+=("$name=${!name}")
 	done
+	as_root=() as_others=() as_nginx=() as_hooks=() as_api=() as_sweep=()
 	[ "$EUID" -eq 0 ] || return 0
+	make_users
+	account others postgres
+	account nginx www-data
+	account hooks ringback-hooks
+	account api ringback-api
+	account sweep ringback-sweep
+}
 
-	# PostgreSQL will not run as root, and the rest has no need to.
-	owner=postgres
-	as_user=(setpriv --reuid=postgres --regid=postgres --init-groups)
-	for place in "$dir/.lock" "$top/app/quickstart" \
-	    "${RINGBACK_BINDIR:-$top}" "$("$top/app/speech" path 2>/dev/null)"
-	do
-		[ -n "$place" ] || continue
+# account NAME USER: sets as_NAME.
+account() {
+	local place
+	local -n as=as_$1
+	local -a places=("$dir" "${RINGBACK_BINDIR:-$top}")
+	as=("$(command -v setpriv)" "--reuid=$2" "--regid=$2" --init-groups)
+	[ "$1" != others ] ||
+	    places+=("$("$top/app/speech" path 2>/dev/null || echo /)")
+	for place in "${places[@]}"; do
 		# Somewhere that account may not enter, such as /root.
-		if ! "${as_user[@]}" test -r "$place"; then
-			as_user+=(--inh-caps=+dac_override
+		if ! "${as[@]}" test -x "$place"; then
+			[ "$1" = others ] ||
+			    say "$2 may not enter $place, and so may read all"
+			as+=(--inh-caps=+dac_override
 			    --ambient-caps=+dac_override)
 			break
 		fi
 	done
 }
 
-give_to_owner() {
-	[ "$EUID" -ne 0 ] || chown "$owner:" "$@"
+# Those of app/sysusers.d, if they are not there.
+make_users() {
+	local kind name group rest
+	exec 6>/tmp/ringback-users.lock
+	flock 6
+	while read -r kind name group rest; do
+		case $kind in
+		u)	getent passwd "$name" >/dev/null ||
+			    useradd --system --user-group --no-create-home \
+				--home-dir /nonexistent \
+				--shell /usr/sbin/nologin "$name" ;;
+		g)	getent group "$name" >/dev/null ||
+			    groupadd --system "$name" ;;
+		m)	id -nG "$name" | grep -qwF -- "$group" ||
+			    usermod -aG "$group" "$name" ;;
+		esac
+	done <"$top/app/sysusers.d/ringback.conf.in" >&2
+	exec 6>&-
+}
+
+# give USER[:GROUP] PATH...: where there is anybody but us.
+give() {
+	[ "$EUID" -ne 0 ] || chown "$@"
 }

@@ -16,11 +16,12 @@ all_services=(nginx postgres worker-hooks worker-api schedule carrier analyst
 # where they run; a process that hides its environment, by its settings file.
 our_pids() {
 	local file
-	local -a procs=("${@/#//proc/}")
+	local -a procs=("${@/#//proc/}") of_dir=(-e "$dir/.env")
+	of_dir+=("${parts[@]/#/-e$dir/}")
 	[ $# -gt 0 ] || procs=(/proc/[0-9]*)
 	{
 		grep -lzxF "RINGBACK_QUICKSTART=$dir" "${procs[@]/%//environ}" || :
-		{ grep -lzxF "$dir/.env" "${procs[@]/%//cmdline}" || :; } |
+		{ grep -lzxF "${of_dir[@]}" "${procs[@]/%//cmdline}" || :; } |
 		    while read -r file; do
 			grep -lE '^ringback-' "${file%/*}/comm" || :
 		done
@@ -71,16 +72,20 @@ workers() {
 
 # --- starting --------------------------------------------------------------
 
-# start NAME COMMAND...: in a session of its own, with nothing of ours open,
-# and with no variable but clean_env and the mark.
+# start NAME USER COMMAND...: as as_USER, which root is not, in a session of its
+# own, with nothing of ours open, and with no variable but clean_env and the
+# mark.
 start() {
 	local name=$1
-	shift
+	local -n as=as_$2
+	shift 2
 	(
 		cd "$dir/run" || exit
 		exec 7>&- 8>&- 9>&-
+		# What nginx keeps is for the sweep's group to read.
+		[ "$name" != nginx ] || umask 027
 		exec setsid env -i --default-signal "${clean_env[@]}" \
-		    "RINGBACK_QUICKSTART=$dir" "${as_user[@]}" "$@" \
+		    "RINGBACK_QUICKSTART=$dir" "${as[@]}" "$@" \
 		    </dev/null >>"$dir/log/$name.log" 2>&1
 	) &
 	echo $! >"$dir/run/$name.pid"
@@ -90,7 +95,7 @@ start_postgres() {
 	local lock
 	if [ ! -e "$dir/pg/PG_VERSION" ]; then
 		say "making a database cluster"
-		(cd "$dir/run" && env -i "${clean_env[@]}" "${as_user[@]}" \
+		(cd "$dir/run" && env -i "${clean_env[@]}" "${as_others[@]}" \
 		    "$pg_bin/initdb" -D "$dir/pg" -U postgres -A trust \
 		    -E UTF8 --locale=C.UTF-8 --no-sync --no-instructions) \
 		    >>"$dir/log/postgres.log" 2>&1 ||
@@ -114,10 +119,10 @@ start_postgres() {
 		log_min_error_statement = panic
 		cluster_name = ringback
 	CONF
-	give_to_owner "$dir/pg/ringback.conf"
+	give postgres: "$dir/pg/ringback.conf"
 	grep -q "^include 'ringback.conf'" "$dir/pg/postgresql.conf" ||
 	    echo "include 'ringback.conf'" >>"$dir/pg/postgresql.conf"
-	start postgres "$pg_bin/postgres" -D "$dir/pg"
+	start postgres others "$pg_bin/postgres" -D "$dir/pg"
 	wait_for postgres pg_isready -q -h "$sockets" -U postgres -d postgres
 }
 
@@ -136,14 +141,19 @@ apply_schema() {
 	database
 	for file in "$top/schema/create_transcriptions_table.sql" \
 	    "$top/schema/create_twilio_tables.sql" "$top"/schema/[0-9]*.sql; do
-		[ -e "$file" ] || continue
-		PGOPTIONS='-c client_min_messages=warning' psql -X -q \
-		    -v ON_ERROR_STOP=1 "$database_url" <"$file" \
-		    >"$dir/log/schema.log" 2>&1 || {
-			cat "$dir/log/schema.log" >&2
-			die "${file##*/} failed"
-		}
+		[ ! -e "$file" ] || run_sql "$file" "$database_url"
 	done
+	# A database of somebody else's has the roles that it has.
+	! service_wanted postgres || run_sql "$top/schema/roles.sql" \
+	    "postgresql://postgres@/ringback?host=$sockets"
+}
+
+run_sql() {
+	PGOPTIONS='-c client_min_messages=warning' psql -X -q \
+	    -v ON_ERROR_STOP=1 "$2" <"$1" >"$dir/log/schema.log" 2>&1 || {
+		cat "$dir/log/schema.log" >&2
+		die "${1##*/} failed"
+	}
 }
 
 # What an administrator's first request needs.
@@ -156,33 +166,37 @@ make_admin_key() {
 		die "no administrator's key could be made"
 	}
 	mv "$dir/admin.key.new" "$dir/admin.key"
-	give_to_owner "$dir/admin.key"
+	give postgres: "$dir/admin.key"
 }
 
 start_carrier() {
-	start carrier "$top/t/standin/carrier" --env "$dir/.env" \
+	start carrier others "$top/t/standin/carrier" --env "$dir/.env" \
 	    --listen "127.0.0.1:${state[carrier]}" --state "$dir/carrier" \
 	    --ca "$dir/tls/cert.pem"
 	wait_for carrier listening "${state[carrier]}"
 }
 
 start_analyst() {
-	start analyst "$top/t/standin/analyst" \
+	start analyst others "$top/t/standin/analyst" \
 	    --listen "127.0.0.1:${state[analyst]}"
 	wait_for analyst listening "${state[analyst]}"
 }
 
 start_speech() {
-	start speech "$top/app/speech" serve --threads "$(nproc)" \
+	start speech others "$top/app/speech" serve --threads "$(nproc)" \
 	    --listen "127.0.0.1:${state[speech]}"
 	wait_for speech http_ok "http://127.0.0.1:${state[speech]}/health"
 }
 
+# spawn-fcgi makes the socket, which nginx alone may use.
 start_pool() {
+	local -n prefix=as_$1
+	local -a socket=(-s "$sockets/$1.sock" -M 0660)
+	[ "$EUID" -ne 0 ] || socket+=(-U "ringback-$1" -G www-data)
 	rm -f "$sockets/$1.sock"
-	start "worker-$1" spawn-fcgi -n -s "$sockets/$1.sock" -M 0660 -- \
+	start "worker-$1" root spawn-fcgi -n "${socket[@]}" -- "${prefix[@]}" \
 	    "$(command -v multiwatch)" -f "$workers" -r 1000000 -s TERM -- \
-	    "$bindir/ringback-worker" -f "$dir/.env" "$1"
+	    "$bindir/ringback-worker" -f "$dir/$1.env" "$1"
 	wait_for "worker-$1" test -S "$sockets/$1.sock"
 }
 
@@ -195,7 +209,7 @@ start_worker-api() {
 }
 
 start_nginx() {
-	start nginx nginx -e "$dir/log/nginx-error.log" -p "$dir/nginx" \
+	start nginx nginx nginx -e "$dir/log/nginx-error.log" -p "$dir/nginx" \
 	    -c "$dir/nginx/nginx.conf"
 	wait_for nginx listening "$port"
 }
@@ -203,11 +217,11 @@ start_nginx() {
 # What cron does in production: a pass a minute, at the full minute.
 start_schedule() {
 	# shellcheck disable=SC2016
-	start schedule bash -c '
+	start schedule sweep bash -c '
 		while sleep $((60 - $(date +%-S))); do
-			"$1" -f "$2" >>"$3" 2>&1
-		done' schedule "$bindir/ringback-sweep" "$dir/.env" \
-	    "$dir/log/sweep.log"
+			"$1" -f "$2" >&3 2>&1
+		done' schedule "$bindir/ringback-sweep" "$dir/sweep.env" \
+	    3>>"$dir/log/sweep.log"
 }
 
 # --- waiting ---------------------------------------------------------------
@@ -329,15 +343,18 @@ pick_ports() {
 	done
 }
 
+program_id() {
+	stat -L -c %i-%Y "$bindir/ringback-worker"
+}
+
 # Stops what runs with other settings, programs or numbers than it should.
 stop_outdated() {
-	local name pid
+	local name
 	for name in "${all_services[@]}"; do
 		service_wanted "$name" || ! running "$name" || stop "$name"
 	done
-	for pid in $(workers worker-hooks) $(workers worker-api); do
-		[[ $(readlink "/proc/$pid/exe") = *" (deleted)" ]] && changed=yes
-	done
+	# Workers do not let others see what program they are.
+	[ "${state[PROGRAM]-}" = "$(program_id)" ] || changed=yes
 	[ "${state[WORKERS]-}" = "$workers" ] || changed=yes
 	[ "${state[BINDIR]-}" = "$bindir" ] || changed=yes
 	[ "$changed" = no ] ||
@@ -363,7 +380,7 @@ bring_up() {
 	make_nginx_conf
 	stop_outdated
 	state[PORT]=$port state[WORKERS]=$workers state[SCHEDULE]=$schedule
-	state[BINDIR]=$bindir
+	state[BINDIR]=$bindir state[PROGRAM]=$(program_id)
 	save_state
 	ensure carrier
 	ensure analyst

@@ -14,14 +14,18 @@ state_made=''
 
 # What is made in DIR, which may have been somebody's before.
 our_places=(run log spool fallback nginx carrier tls pg)
+# Cut from .env, for each program.
+parts=(hooks.env api.env sweep.env)
 
 make_dir() {
 	local name
 	if [ ! -d "$dir" ]; then
 		(umask 077; mkdir -p "$dir") || die "cannot make $dir"
 	fi
+	# The programs are other users, who have to get in.
+	[ "$EUID" -ne 0 ] || chmod 711 "$dir"
 	[ ! -e "$dir/.state" ] || return 0
-	for name in .env "${our_places[@]}"; do
+	for name in .env "${parts[@]}" "${our_places[@]}"; do
 		[ ! -e "$dir/$name" ] ||
 		    die "$dir/$name is there, and not quickstart's"
 	done
@@ -32,7 +36,7 @@ purge_dir() {
 	local name
 	cd "$dir" || exit
 	rm -rf -- .env .env.new .defaults admin.key .state .state.new .lock \
-	    "${our_places[@]}"
+	    "${parts[@]}" "${our_places[@]}"
 	cd /
 	rmdir -- "$dir" 2>/dev/null ||
 	    say "$dir has files that are not quickstart's: left there"
@@ -132,8 +136,9 @@ write_env() {
 	check_settings "$dir/.env.new"
 	defaults "$dir/.env.new" >"$dir/.defaults"
 	cat "$dir/.defaults" >>"$dir/.env.new"
-	give_to_owner "$dir/.env.new"
+	give postgres: "$dir/.env.new"
 	replace "$dir/.env"
+	admin -f "$dir/.env" config --split
 }
 
 admin() {
@@ -269,6 +274,10 @@ make_settings() {
 	state[OWN]=''
 	own WEBHOOK_BASE_URL "https://127.0.0.1:$port"
 	own DATABASE_URL "postgresql://ringback@/ringback?host=$sockets"
+	! service_wanted postgres || for name in hooks api sweep; do
+		own "DATABASE_URL_${name^^}" \
+		    "postgresql://ringback-$name@/ringback?host=$sockets"
+	done
 	own SPOOL_DIR "$dir/spool"
 	own FALLBACK_DIR "$dir/fallback"
 	own METRICS_FILE "$dir/run/metrics"
@@ -315,14 +324,27 @@ sockets_dir() {
 	fi
 }
 
+# place NAME MODE OWNER:GROUP, as root; otherwise 0700 and ours.
+place() {
+	mkdir -p "$dir/$1"
+	[ "$EUID" -eq 0 ] || { chmod 700 "$dir/$1"; return; }
+	chown "$3" "$dir/$1"
+	chmod "$2" "$dir/$1"
+}
+
+# What app/tmpfiles.d makes in production, and what is only here.
 make_places() {
-	local place
-	for place in "${our_places[@]}"; do
-		[ -d "$dir/$place" ] || {
-			mkdir -m 700 "$dir/$place"
-			give_to_owner "$dir/$place"
-		}
-	done
+	place spool	2770	root:ringback-spool
+	place fallback	2370	www-data:ringback-sweep
+	place run	0711	postgres:
+	place log	0770	root:www-data
+	place nginx	0700	www-data:
+	place tls	0711	root:
+	place carrier	0700	postgres:
+	place pg	0700	postgres:
+	[ -e "$dir/run/metrics" ] || : >"$dir/run/metrics"
+	give root:ringback-spool "$dir/run/metrics"
+	chmod 660 "$dir/run/metrics"
 }
 
 make_certificate() {
@@ -332,7 +354,8 @@ make_certificate() {
 	    -addext subjectAltName=IP:127.0.0.1,DNS:localhost \
 	    -keyout "$dir/tls/key.pem" -out "$dir/tls/cert.pem" 2>/dev/null
 	chmod 600 "$dir/tls/key.pem"
-	give_to_owner "$dir/tls/key.pem" "$dir/tls/cert.pem"
+	chmod 644 "$dir/tls/cert.pem"
+	give www-data: "$dir/tls/key.pem"
 }
 
 # Whoever signs for a public name asks nginx for that name.
@@ -361,7 +384,7 @@ make_nginx_conf() {
 	    "$top/nginx/ringback.conf.in" >"$dir/nginx/ringback.conf.new"
 	replace "$dir/nginx/nginx.conf"
 	replace "$dir/nginx/ringback.conf"
-	give_to_owner -R "$dir/nginx"
+	give -R www-data: "$dir/nginx"
 }
 
 # Sets database_url, and PGPASSWORD where the URL has a password: a command

@@ -3,8 +3,6 @@
 #include "base/cfg.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +10,7 @@
 
 #include <curl/curl.h>
 
+#include "base/env.h"
 #include "base/text.h"
 
 #include "base/banned.h"
@@ -19,11 +18,11 @@
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/etc"
 #endif
-#define INSTALLED_FILE	SYSCONFDIR "/ringback/.env"
 
 enum type { TEXT, URL, NUMBER, CHOICE };
-enum { EVERY = CFG_EVERY };
-enum { SECRET = 1, BLANK = 2 };
+enum { HOOKS = CFG_HOOKS, API = CFG_API, SWEEP = CFG_SWEEP, EVERY = CFG_EVERY };
+enum { SECRET = 1, BLANK = 2, ONLY_SHIFT = 8 };
+#define ONLY(programs)	((unsigned)(programs) << ONLY_SHIFT)
 
 static const struct row {
 	enum type	 type;
@@ -43,6 +42,38 @@ static const struct row {
 };
 #define ROWS	(sizeof(rows) / sizeof(rows[0]))
 
+static const struct program {
+	enum cfg_program	 program;
+	const char		*user, *file, *database;
+} programs[] = {
+	{ CFG_ADMIN, "ringback", ".env", "DATABASE_URL" },
+	{ CFG_HOOKS, "ringback-hooks", "hooks.env", "DATABASE_URL_HOOKS" },
+	{ CFG_API, "ringback-api", "api.env", "DATABASE_URL_API" },
+	{ CFG_SWEEP, "ringback-sweep", "sweep.env", "DATABASE_URL_SWEEP" },
+};
+
+static const struct program *
+program_of(enum cfg_program program)
+{
+	const struct program *p = programs;
+
+	while (p->program != program)
+		p++;
+	return p;
+}
+
+const char *
+cfg_user(enum cfg_program program)
+{
+	return program_of(program)->user;
+}
+
+const char *
+cfg_file_name(enum cfg_program program)
+{
+	return program_of(program)->file;
+}
+
 static const struct row *
 row_find(const char *env)
 {
@@ -50,6 +81,17 @@ row_find(const char *env)
 		if (strcmp(rows[i].env, env) == 0)
 			return &rows[i];
 	return NULL;
+}
+
+/* Its own DATABASE_URL_…; the administrator's is DATABASE_URL. */
+static const struct row *
+database_of(enum cfg_program program)
+{
+	const struct row *r = row_find(program_of(program)->database);
+
+	if (r == NULL)
+		abort();
+	return r;
 }
 
 static const char **
@@ -203,83 +245,22 @@ set(struct cfg *c, struct mem *m, const struct row *r, const char *value,
 	}
 }
 
-/* Cuts a line into name and value, in place. False: neither blank, comment
- * nor an assignment. *name is NULL for a line that says nothing. */
-static bool
-line_split(char *line, char **name, char **value)
-{
-	char	*p = line, *end, quote;
-
-	*name = NULL;
-	while (isspace((unsigned char)*p))
-		p++;
-	if (*p == '\0' || *p == '#')
-		return true;
-	if (text_starts(p, "export "))
-		p += 7;
-	end = p + strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789_");
-	if (end == p || *end != '=')
-		return false;
-	*end = '\0';
-	*name = p;
-	p = end + 1;
-	if (*p == '\'' || *p == '"') {
-		quote = *p++;
-		if ((end = strchr(p, quote)) == NULL)
-			return false;
-		*end++ = '\0';
-		*value = p;
-		while (isspace((unsigned char)*end))
-			end++;
-		return *end == '\0' || *end == '#';
-	}
-	*value = p;
-	if ((end = strstr(p, " #")) != NULL)
-		*end = '\0';
-	for (end = p + strlen(p); end > p &&
-	    isspace((unsigned char)end[-1]); end--)
-		end[-1] = '\0';
-	return true;
-}
-
+/* Values by row; NULL: the file does not say. */
 static void
-read_file(struct mem *m, const char *file, const char *values[ROWS],
+read_file(struct mem *m, const char *file, const struct env_line *lines[ROWS],
     struct buf *problems)
 {
+	struct env_line		*all;
 	const struct row	*r;
-	struct stat		 st;
-	char			*line = NULL, *name, *value;
-	size_t			 room = 0;
-	ssize_t			 n;
-	unsigned		 number = 0;
-	FILE			*fp = fopen(file, "re");
+	size_t			 count;
 
-	if (fp == NULL) {
-		buf_printf(problems, "%s: %s\n", file, strerror(errno));
-		return;
-	}
-	if (fstat(fileno(fp), &st) == 0 && (st.st_mode & 0007) != 0)
-		buf_printf(problems, "%s: others can read it; chmod 0600\n",
-		    file);
-	while ((n = getline(&line, &room, fp)) > 0) {
-		number++;
-		if (strlen(line) != (size_t)n ||
-		    !line_split(line, &name, &value)) {
-			buf_printf(problems, "%s line %u: not NAME=value\n",
-			    file, number);
-		} else if (name != NULL) {
-			if ((r = row_find(name)) == NULL)
-				buf_printf(problems, "%s line %u: no setting "
-				    "is called %s\n", file, number, name);
-			else
-				values[r - rows] = mem_dup(m, value);
-		}
-	}
-	if (ferror(fp))
-		buf_printf(problems, "%s: %s\n", file, strerror(errno));
-	free(line);
-	(void)fclose(fp);
+	env_read(m, file, &all, &count, problems);
+	for (size_t i = 0; i < count; i++)
+		if ((r = row_find(all[i].name)) == NULL)
+			buf_printf(problems, "%s line %u: no setting is called "
+			    "%s\n", file, all[i].number, all[i].name);
+		else
+			lines[r - rows] = &all[i];
 }
 
 /* "/v1" behind a bare host, as every OpenAI-compatible server expects. */
@@ -317,26 +298,38 @@ check_together(struct cfg *c, struct mem *m, enum cfg_program program,
 		    "LLM_BASE_URL is on this machine\n");
 }
 
+static void
+own_database(struct cfg *c, enum cfg_program program)
+{
+	const char *own = *text_of(c, database_of(program));
+
+	if (own != NULL)
+		c->database_url = own;
+}
+
 bool
 cfg_load(struct cfg **out, struct mem *m, const char *file,
     enum cfg_program program, struct buf *problems)
 {
 	struct cfg	*c = mem_get(m, sizeof(*c));
-	const char	*values[ROWS] = { NULL }, *value;
+	const struct env_line *lines[ROWS] = { NULL };
+	const char	*value, *installed;
 	struct stat	 st;
 
+	installed = mem_printf(m, SYSCONFDIR "/ringback/%s",
+	    cfg_file_name(program));
 	if (file == NULL)
 		file = getenv("RINGBACK_CONFIG");
-	if (file == NULL && stat(INSTALLED_FILE, &st) == 0)
-		file = INSTALLED_FILE;
+	if (file == NULL && stat(installed, &st) == 0)
+		file = installed;
 	if (file != NULL)
-		read_file(m, file, values, problems);
+		read_file(m, file, lines, problems);
 	c->file = mem_dup(m, file);
 	for (size_t i = 0; i < ROWS; i++) {
 		const struct row *r = &rows[i];
 
 		if ((value = getenv(r->env)) == NULL)
-			value = values[i];
+			value = lines[i] == NULL ? NULL : lines[i]->value;
 		if (value != NULL && *value == '\0' && !(r->flags & BLANK))
 			value = NULL;
 		if (value == NULL && (r->needed & program))
@@ -348,6 +341,7 @@ cfg_load(struct cfg **out, struct mem *m, const char *file,
 			set(c, m, r, value, problems);
 	}
 	check_together(c, m, program, problems);
+	own_database(c, program);
 	*out = c;
 	return problems->len == 0;
 }
@@ -394,4 +388,26 @@ cfg_sample(struct buf *out)
 		    rows[i].needed ? "" : "#", rows[i].env, quote, value,
 		    quote);
 	}
+}
+
+bool
+cfg_part(struct mem *m, const char *file, enum cfg_program program,
+    struct buf *out, struct buf *problems)
+{
+	const struct row	*own = database_of(program);
+	const struct row	*shared = database_of(CFG_ADMIN);
+	const struct env_line	*lines[ROWS] = { NULL };
+
+	read_file(m, file, lines, problems);
+	if (lines[own - rows] != NULL && *lines[own - rows]->value != '\0')
+		lines[shared - rows] = lines[own - rows];
+	for (const struct row *r = rows; r < rows + ROWS; r++) {
+		unsigned only = r->flags >> ONLY_SHIFT;
+
+		if (lines[r - rows] != NULL && r != own &&
+		    (only == 0 || (only & program) != 0))
+			buf_printf(out, "%s=%s\n", r->env,
+			    lines[r - rows]->raw);
+	}
+	return problems->len == 0 && buf_ok(out);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* cfg: the settings of cfg.def, read from one .env file and the environment
- * (which wins). Read once at start; the struct never changes after.
+/* cfg: the settings of cfg.def, read from one file and the environment (which
+ * wins). Read once at start; the struct never changes after. There is one
+ * .env, and cut from it a file for each program, without others' secrets.
  *
- * The file: NAME=value lines, '#' comments, an optional leading "export ",
- * values bare or in single or double quotes; nothing is expanded. A name that
- * is not in cfg.def is an error, so that a typing mistake is not a silent
- * default; so is a file that others on the machine can read. */
+ * The file is as env.h has it. A name that is not in cfg.def is an error, so
+ * that a typing mistake is not a silent default; so is a file that others on
+ * the machine can read. */
 #ifndef BASE_CFG_H
 #define BASE_CFG_H
 
@@ -39,8 +39,14 @@ struct cfg {
 	const char	*file;		/* the .env read, NULL when none */
 };
 
-/* Reads file (NULL: $RINGBACK_CONFIG, else the installed place if it is
- * there). False: nothing may start; problems then holds every complaint, one
+/* What its user, group and database role are called: ringback-hooks, …;
+ * "ringback" is the administrator. */
+const char	*cfg_user(enum cfg_program);
+/* hooks.env, …; .env is the administrator's. */
+const char	*cfg_file_name(enum cfg_program);
+
+/* Reads file (NULL: $RINGBACK_CONFIG, else the program's installed one if it
+ * is there). False: nothing may start; problems then holds every complaint, one
  * a line, without any secret. */
 MUST_CHECK bool	 cfg_load(struct cfg **, struct mem *, const char *file,
 		     enum cfg_program, struct buf *problems);
@@ -50,6 +56,10 @@ bool		 cfg_is_loopback(const char *url);
 
 /* NAME=value for every setting in force, secrets as "(set)". */
 void		 cfg_print(const struct cfg *, struct buf *);
+/* Of a .env that has been loaded, the lines for a program: no secret of
+ * another's, and its own DATABASE_URL_… as DATABASE_URL. */
+MUST_CHECK bool	 cfg_part(struct mem *, const char *file, enum cfg_program,
+		     struct buf *out, struct buf *problems);
 /* A commented .env with every setting at its default. */
 void		 cfg_sample(struct buf *);
 

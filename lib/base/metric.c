@@ -48,15 +48,13 @@ layout(void)
 void
 metric_open(const char *path)
 {
-	/* Group-writable: the pools may run as different users of a group. */
-	mode_t		 mask = umask(0007);
+	/* Group-writable: the programs are different users of a group. */
 	int		 fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC |
 			     O_NOFOLLOW, 0660);
 	struct counters	*map = MAP_FAILED;
 	struct stat	 st;
 	uint64_t	 want = layout();
 
-	(void)umask(mask);
 	/* Never shorter: whoever has more of it mapped would die of that. */
 	if (fd >= 0 && flock(fd, LOCK_EX) == 0 && fstat(fd, &st) == 0 &&
 	    (st.st_size >= (off_t)sizeof(*map) ||

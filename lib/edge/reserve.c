@@ -29,7 +29,7 @@ at(size_t slot)
 static int
 open_locked(const char *path, int flags)
 {
-	int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0660);
 
 	if (fd >= 0 && flock(fd, LOCK_EX) != 0) {
 		(void)close(fd);

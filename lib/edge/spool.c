@@ -56,7 +56,7 @@ make_dirs(struct mem *m, const char *dir, struct err *e)
 	static const char *const subs[] = { "", "tmp", "new", "bad" };
 
 	for (size_t i = 0; i < 4; i++)
-		if (mkdir(place(m, dir, subs[i], ""), 0700) != 0 &&
+		if (mkdir(place(m, dir, subs[i], ""), 0770) != 0 &&
 		    errno != EEXIST)
 			return err_sys(e, "spool: make %s/%s", dir, subs[i]);
 	return true;
@@ -93,7 +93,7 @@ static bool
 write_durably(const char *path, const struct buf *b)
 {
 	int	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC |
-		    O_NOFOLLOW, 0600);
+		    O_NOFOLLOW, 0640);
 	bool	ok;
 
 	if (fd < 0)
@@ -309,7 +309,7 @@ spool_lock(const char *dir, int *fd, struct err *e)
 
 	*fd = -1;
 	if (ok) {
-		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
 		ok = *fd >= 0 || err_sys(e, "spool: open %s", path);
 	}
 	if (ok && flock(*fd, LOCK_EX | LOCK_NB) != 0) {

@@ -7,6 +7,8 @@
  * DIR/new	waiting, oldest name first
  * DIR/reserve	room set aside for when the disk is full; see reserve.h
  * DIR/bad	what is no record at all, for a person to look at
+ * Who may look is up to DIR and its group: who writes, who reads and who counts
+ * them are different users of one group.
  * A record: "ringback-spool 1 SHA256 BYTES\n", then its fields. */
 #ifndef EDGE_SPOOL_H
 #define EDGE_SPOOL_H

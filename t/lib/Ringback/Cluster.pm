@@ -46,6 +46,7 @@ sub standby ($self, $name) {
 sub _place ($class, $name) {
 	my $dir = tempdir('ringback-pg-XXXXXX', TMPDIR => 1, CLEANUP => 0);
 	chown +(getpwnam 'postgres')[2, 3], $dir if !$>;
+	chmod 0711, $dir if !$>;	# for the programs, who are others
 	return bless { name => $name, dir => $dir, data => "$dir/data",
 		of => $$ }, $class;
 }
@@ -99,7 +100,7 @@ sub sql ($self, $sql, @values) {
 
 sub _run ($self, @command) {
 	my ($status, $out, $err) = Ringback::Test::run_command(
-		Ringback::Pass::as_owner(), @command);
+		Ringback::Pass::as_postgres(), @command);
 	die "@command: $out$err" if $status != 0;
 	return;
 }

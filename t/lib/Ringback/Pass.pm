@@ -15,10 +15,11 @@ use POSIX ();
 
 use Ringback::Test;
 
-# Settings in the environment win over DIR/.env. before: a command that runs
+# Settings in the environment win over DIR/sweep.env. before: a command that runs
 # it, such as strace.
 sub start ($class, $t, $env = {}, @args) {
 	my @before = @{ delete $env->{before} // [] };
+	my @preloaded = preloaded($env);
 	my $dir = tempdir(CLEANUP => 1);
 	my $pid = fork // die "fork: $!";
 	if (!$pid) {
@@ -28,8 +29,9 @@ sub start ($class, $t, $env = {}, @args) {
 		open STDIN,  '<', '/dev/null';
 		open STDOUT, '>', "$dir/out";
 		open STDERR, '>', "$dir/err";
-		exec @before, as_owner(), program($t), '-f', $t->dir . '/.env',
-			@args or POSIX::_exit(127);
+		exec @before, as_program('sweep'), @preloaded, program($t),
+			'-f', $t->dir . '/sweep.env', @args
+			or POSIX::_exit(127);
 	}
 	return bless { pid => $pid, dir => $dir, of => $$ }, $class;
 }
@@ -54,11 +56,19 @@ sub DESTROY ($self) {
 	return $self->{end} ? undef : $self->put_away('KILL');
 }
 
-# As quickstart does it: not as root, but able to reach the tree.
-sub as_owner {
-	return () if $>;
-	return qw(setpriv --reuid=postgres --regid=postgres --init-groups
-		--inh-caps=+dac_override --ambient-caps=+dac_override);
+# As quickstart does it: each program as its own user, the database as another.
+sub as_program ($name) { return as_user("ringback-$name") }
+sub as_postgres        { return as_user('postgres') }
+
+sub as_user ($user) {
+	return $> ? () : ('setpriv', "--reuid=$user", '--regid='
+		. (getpwnam $user)[3], '--init-groups');
+}
+
+# A library that is to be with the program, and not with who starts it.
+sub preloaded ($env) {
+	my $library = delete $env->{LD_PRELOAD} // return;
+	return 'env', "LD_PRELOAD=$library";
 }
 
 sub program ($t, $name = 'sweep') {

@@ -64,6 +64,8 @@ sub new ($class, %o) {
 		fakes   => {},
 		pid     => $$,
 	}, $class;
+	# The programs are other users, who have to get in.
+	chmod 0711, $self->{dir} if !$>;
 	weaken($living[@living] = $self);
 	my %base = (twilio => 'TWILIO_API_BASE_URL',
 		openai => 'OPENAI_BASE_URL', llm => 'LLM_BASE_URL');
@@ -325,10 +327,14 @@ sub dbh ($self) {
 	my ($user, $host) =
 		$self->{database_url} =~ m{^postgresql://([^@]+)@/.*host=([^&]+)}
 		or die "DATABASE_URL is $self->{database_url}";
-	return $self->{dbh} = DBI->connect(
-		"dbi:Pg:dbname=ringback;host=$host;user=$user", '', '',
+	my $login = sub ($as) { DBI->connect(
+		"dbi:Pg:dbname=ringback;host=$host;user=$as", '', '',
 		{ RaiseError => 1, PrintError => 0, PrintWarn => 0,
-		pg_enable_utf8 => 1 });
+		pg_enable_utf8 => 1 }) };
+	# A test sees, and ends, what other roles do.
+	eval { $login->('postgres')->do("grant pg_monitor, pg_signal_backend
+		to $user") } unless $self->{granted}++;
+	return $self->{dbh} = $login->($user);
 }
 
 # First value of the first row.

@@ -36,10 +36,11 @@ sub _end_database ($t, $signal) {
 # Back again, without the rest of quickstart's up.
 sub start_database ($t) {
 	my $pg = $t->dir . '/pg';
-	my ($status, $out, $err) = Ringback::Test::run_command(
-		Ringback::Pass::as_owner(), 'env', 'RINGBACK_QUICKSTART='
+	my ($status, $out, $err) = Ringback::Test::run_command('sh', '-c',
+		'exec "$@" >>"$0" 2>&1', $t->dir . '/log/postgres.log',
+		Ringback::Pass::as_postgres(), 'env', 'RINGBACK_QUICKSTART='
 		. $t->dir, '/usr/lib/postgresql/15/bin/pg_ctl', '-w', '-s',
-		'-D', $pg, '-l', $t->dir . '/log/postgres.log', 'start');
+		'-D', $pg, 'start');
 	die "pg_ctl: $out$err" if $status != 0;
 	my ($pid) = Ringback::Test::slurp("$pg/postmaster.pid") =~ /^(\d+)/;
 	open my $fh, '>', $t->dir . '/run/postgres.pid' or die $!;

@@ -23,12 +23,13 @@ use Ringback::Test;
 
 my $PATIENCE = 20;	# seconds for one answer
 
-# Settings in the environment win over DIR/.env. before: a command that runs
-# it, such as strace. name: several at once each need one of their own. What it
-# says goes to DIR/log/lone.log.
+# Settings in the environment win over DIR/hooks.env. before: a command that runs
+# it, such as strace; as: one that does so as its user. name: several at once
+# each need one of their own. What it says goes to DIR/log/lone.log.
 sub start ($class, $t, $env = {}) {
 	my %env = %$env;
 	my @before = @{ delete $env{before} // [] };
+	my @as = (@{ delete $env{as} // [] }, Ringback::Pass::preloaded(\%env));
 	my $path = $t->dir . '/run/' . (delete $env{name} // 'lone') . '.sock';
 	unlink $path;
 	my $listener = IO::Socket::UNIX->new(Local => $path, Listen => 16)
@@ -41,9 +42,9 @@ sub start ($class, $t, $env = {}) {
 		POSIX::dup2(fileno $listener, 0) // POSIX::_exit(127);
 		open STDOUT, '>>', $t->dir . '/log/lone.log';
 		open STDERR, '>&', \*STDOUT;
-		exec @before, Ringback::Pass::as_owner(),
+		exec @before, Ringback::Pass::as_program('hooks'), @as,
 			Ringback::Pass::program($t, 'worker'), '-f',
-			$t->dir . '/.env', 'hooks' or POSIX::_exit(127);
+			$t->dir . '/hooks.env', 'hooks' or POSIX::_exit(127);
 	}
 	# When the worker is gone, so is who listens: nobody waits in vain.
 	close $listener;

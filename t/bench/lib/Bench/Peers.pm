@@ -80,7 +80,7 @@ sub _run ($self, $name, $env, @command) {
 		open STDERR, '>&', \*STDOUT;
 		# In this order: whoever becomes another forgets whose child
 		# it is.
-		exec Ringback::Pass::as_owner(), 'setpriv', '--pdeathsig',
+		exec Ringback::Pass::as_postgres(), 'setpriv', '--pdeathsig',
 			'KILL', @command or POSIX::_exit(127);
 	}
 	push @{ $self->{pids}{$name} }, $pid;
