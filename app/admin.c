@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <curl/curl.h>
@@ -15,6 +16,7 @@
 #include "base/text.h"
 #include "domain/key.h"
 #include "domain/roster.h"
+#include "edge/sandbox.h"
 #include "format/phone.h"
 
 #include "base/banned.h"
@@ -213,6 +215,9 @@ with_database(struct call *c, const struct command *cmd)
 		return CFG_EXIT;
 	}
 	log_init("ringback-admin", LEVEL_WARN);
+	if (!sandbox_user(CFG_ADMIN, &e))
+		return admin_failed(&e);
+	(void)umask(0007);	/* see spool.h */
 	c->cfg = cfg;
 	c->store = store_new(c->m, cfg, CFG_ADMIN, "ringback-admin");
 	return store_check(c->store, &e) ? cmd->run(c) : admin_failed(&e);

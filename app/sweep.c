@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "domain/journal.h"
 #include "domain/twilio.h"
+#include "edge/sandbox.h"
 #include "reconcile.h"
 #include "replay.h"
 
@@ -312,6 +313,7 @@ main(int argc, char **argv)
 	struct sweep		 s = { 0 };
 	struct cfg		*cfg;
 	struct options		 o;
+	struct err		 e;
 	int			 status;
 
 	if (!parse_options(argc, argv, &o, &status))
@@ -331,6 +333,10 @@ main(int argc, char **argv)
 	}
 	log_init("ringback-sweep", o.verbose ? LEVEL_DEBUG :
 	    (enum log_level)cfg->log_level);
+	if (!sandbox_user(CFG_SWEEP, &e)) {
+		(void)fprintf(stderr, "ringback-sweep: %s\n", e.text);
+		return CFG_EXIT;
+	}
 	metric_open(cfg->metrics_file);
 	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
 	s.m = m;
@@ -340,6 +346,7 @@ main(int argc, char **argv)
 	s.store = store_new(m, cfg, CFG_SWEEP, "ringback-sweep");
 	s.batch = store_batch(m, s.store);
 	s.fetch = fetch_new(m);
+	sandbox_enter(cfg, CFG_SWEEP);
 	status = run(&s, m, &o);
 	mem_free(m);
 	return status;

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "edge/fcgi.h"
+#include "edge/sandbox.h"
 #include "edge/spool.h"
 
 #include "base/banned.h"
@@ -187,6 +188,10 @@ main(int argc, char **argv)
 	if (app.cfg->environment == CFG_DEVELOPMENT)
 		log_warn("RINGBACK_ENV=development: webhook signatures are "
 		    "NOT checked; anybody can post calls and texts", "%s", "");
+	if (!sandbox_user(app.pool, &e)) {
+		log_error("sandbox", "why=%s", log_quote(e.text));
+		return CFG_EXIT;
+	}
 	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
 	metric_open(app.cfg->metrics_file);
 	/* Hooks ask nobody: what OpenSSL could say of it is 60 KB a worker. */
@@ -200,6 +205,7 @@ main(int argc, char **argv)
 	if (app.pool == CFG_HOOKS && !spool_prepare(m, app.cfg->spool_dir,
 	    (size_t)app.cfg->spool_reserve, &e))
 		log_warn("spool", "why=%s", log_quote(e.text));
+	sandbox_enter(app.cfg, app.pool);
 	status = run(&app);
 	mem_free(m);
 	curl_global_cleanup();

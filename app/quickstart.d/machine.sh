@@ -8,7 +8,7 @@ pg_bin=/usr/lib/postgresql/15/bin
 # that brings the command will do.
 build_packages="autoconf automake make:make gcc:gcc libc6-dev
     pkg-config:pkg-config libfcgi-dev libcurl4-openssl-dev libcjson-dev
-    libpq-dev libssl-dev"
+    libpq-dev libssl-dev libseccomp-dev"
 run_packages="nginx:nginx-light spawn-fcgi multiwatch openssl:openssl curl:curl
     postgresql-15 postgresql-client-15"
 standin_packages="perl:perl libmojolicious-perl"

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -82,6 +83,37 @@ on_notice(void *arg, const char *text)
 {
 	(void)arg;
 	log_debug("the database remarks", "text=%s", log_quote(text));
+}
+
+/* One that is not said may be in a file of services, or in the environment. */
+static bool
+is_socket(const char *keyword, const char *value)
+{
+	if (strcmp(keyword, "service") == 0 || strcmp(keyword, "hostaddr") == 0)
+		return value == NULL || *value == '\0';
+	if (strcmp(keyword, "host") != 0)
+		return true;
+	if (value == NULL || *value == '\0')
+		return getenv("PGHOST") == NULL &&
+		    getenv("PGHOSTADDR") == NULL && getenv("PGSERVICE") == NULL;
+	for (; value != NULL; value = strchr(value, ',')) {
+		value += *value == ',';
+		if (*value != '/' && *value != '@')
+			return false;
+	}
+	return true;
+}
+
+bool
+pq_is_local(const char *url)
+{
+	PQconninfoOption	*given = PQconninfoParse(url, NULL);
+	bool			 local = given != NULL;
+
+	for (PQconninfoOption *o = given; local && o->keyword != NULL; o++)
+		local = is_socket(o->keyword, o->val);
+	PQconninfoFree(given);
+	return local;
 }
 
 PGconn *

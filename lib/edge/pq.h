@@ -22,6 +22,9 @@ PGconn		*pq_connect(const char *url, const char *program,
  * seen here, before anything is sent, it costs nobody an event. */
 bool		 pq_is_alive(PGconn *);
 
+/* Whether it leads to unix sockets only. */
+bool		 pq_is_local(const char *url);
+
 /* Sends what is to be sent and waits for the next result; NULL: there is no
  * more. False on a lost connection or a passed deadline. */
 MUST_CHECK bool	 pq_next(PGconn *, long deadline_ms, PGresult **);
