@@ -127,10 +127,10 @@ fetch_speech() {
 
 # --- who runs it -----------------------------------------------------------
 
-# Sets clean_env, and as_NAME (a command prefix) for each account: as root the
-# installed programs' own, and postgres for what stands in for others;
-# otherwise all of it is whoever calls. Services see none of the caller's
-# variables: they would win over DIR/.env.
+# run_user NAME...: sets clean_env, and as_NAME (a command prefix) for each of
+# these accounts: as root the installed programs' own, and postgres for what
+# stands in for others; otherwise all of it is whoever calls. Services see none
+# of the caller's variables: they would win over DIR/.env.
 run_user() {
 	local name
 	clean_env=("PATH=$pg_bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
@@ -142,12 +142,13 @@ run_user() {
 	done
 	as_root=() as_others=() as_nginx=() as_hooks=() as_api=() as_sweep=()
 	[ "$EUID" -eq 0 ] || return 0
-	make_users
-	account others postgres
-	account nginx www-data
-	account hooks ringback-hooks
-	account api ringback-api
-	account sweep ringback-sweep
+	for name in "$@"; do
+		case $name in
+		others)	account others postgres ;;
+		nginx)	account nginx www-data ;;
+		*)	account "$name" "ringback-$name" ;;
+		esac
+	done
 }
 
 # account NAME USER: sets as_NAME.
