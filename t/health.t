@@ -7,7 +7,8 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Ringback::Outside qw(speech silence);
 use Ringback::Test;
-use Ringback::Trouble qw(crash_database start_database workers post_many);
+use Ringback::Trouble qw(crash_database forget_connections post_many
+	start_database workers);
 
 my $WORKERS = 3;
 my $outside = Ringback::Outside->new;
@@ -118,17 +119,6 @@ sub counts ($do, $expected, $what) {
 	return;
 }
 
-# nginx's next workers have no connection kept, least of all to one that was
-# told to stop.
-sub forget_connections () {
-	my $head = Ringback::Test::slurp($t->dir . '/run/nginx.pid') + 0;
-	my %old = map { $_ => 1 } Ringback::Trouble::children($head);
-	kill 'HUP', $head;
-	$t->wait_for('new workers of nginx', sub {
-		!grep { $old{$_} } Ringback::Trouble::children($head) });
-	return;
-}
-
 sub each_worker ($pool, $do) {
 	my @all = workers($t, $pool);
 	is scalar @all, $WORKERS, "$WORKERS workers for $pool";
@@ -140,7 +130,7 @@ sub each_worker ($pool, $do) {
 			$t->wait_for("$other to stop", sub {
 				state_of($other) eq 'T' });
 		}
-		forget_connections();
+		forget_connections($t);
 		$do->($one);
 		kill 'CONT', @others;
 	}

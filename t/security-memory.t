@@ -13,7 +13,7 @@ use Ringback::Figure qw(figure seed long);
 use Ringback::Malformed;
 use Ringback::Pass;
 use Ringback::Test;
-use Ringback::Trouble qw(kill_pool workers);
+use Ringback::Trouble qw(forget_connections kill_pool workers);
 use Ringback::Volley qw(volley signed_post);
 use Ringback::Wire;
 
@@ -67,12 +67,14 @@ subtest 'memory: as large afterwards as before' => sub {
 	# The largest that there is among them has had its memory by then.
 	my @requests = requests(2_000);
 	volley($t, [ shuffle((@requests) x 3) ]);
+	forget_connections($t);	# which come and go
 	my @before = state_of(@pids);
 	my %n;
 	for (1 .. $n / 4_000) {
 		$n{$_}++ for volley($t, [ shuffle((@requests) x 2) ]);
 		note join ' ', map { "$_->{kb} KiB" } state_of(@pids);
 	}
+	forget_connections($t);
 	my @after = state_of(@pids);
 	note join ', ', map { "$_ x $n{$_}" } sort keys %n;
 	is_deeply [ sort { $a <=> $b } workers($t), workers($t, 'api') ],

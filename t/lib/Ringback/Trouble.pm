@@ -15,7 +15,7 @@ use Ringback::Test;
 
 our @EXPORT_OK = qw(crash_database stop_database start_database
 	freeze_database thaw_database children workers pool kill_pool post_many
-	no_strace traced catch_up);
+	no_strace traced catch_up forget_connections);
 
 # As after a power cut.
 sub crash_database ($t) { return _end_database($t, 'QUIT') }
@@ -56,6 +56,16 @@ sub thaw_database ($t)   { return kill 'CONT', database($t) }
 sub database ($t) {
 	my $head = Ringback::Test::slurp($t->dir . '/run/postgres.pid') + 0;
 	return $head, children($head);
+}
+
+# nginx's next workers have no connection kept to any of ours.
+sub forget_connections ($t) {
+	my $head = Ringback::Test::slurp($t->dir . '/run/nginx.pid') + 0;
+	my %old = map { $_ => 1 } children($head);
+	kill 'HUP', $head;
+	$t->wait_for('new workers of nginx', sub {
+		!grep { $old{$_} } children($head) });
+	return;
 }
 
 sub children ($parent) {
