@@ -4,6 +4,7 @@
  * its own, for ever. Who starts it again when it dies is systemd, or
  * spawn-fcgi with multiwatch. */
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +207,7 @@ main(int argc, char **argv)
 	    (size_t)app.cfg->spool_reserve, &e))
 		log_warn("spool", "why=%s", log_quote(e.text));
 	sandbox_enter(app.cfg, app.pool);
+	(void)malloc_trim(0);	/* what starting took */
 	status = run(&app);
 	mem_free(m);
 	curl_global_cleanup();

@@ -127,15 +127,12 @@ CREATE INDEX IF NOT EXISTS twilio_calls_to_time
 CREATE INDEX IF NOT EXISTS twilio_calls_user_time
 	ON twilio_calls (user_id, created_at DESC NULLS LAST, id DESC)
 	WHERE user_id IS NOT NULL;
--- Calls we asked for whose outcome we do not know: a handful, for the sweep.
-CREATE INDEX IF NOT EXISTS twilio_calls_unsettled
-	ON twilio_calls (created_at)
-	WHERE call_sid IS NULL;
 
--- The indexes above and UNIQUE serve what these served.
-DROP INDEX IF EXISTS idx_twilio_calls_call_sid, idx_twilio_calls_from_number,
-	idx_twilio_calls_to_number, idx_twilio_calls_created_at,
-	idx_twilio_calls_user_id;
+-- The indexes above and UNIQUE serve what these served. (A call that we asked
+-- for and whose outcome we do not know has no SID: UNIQUE finds those, too.)
+DROP INDEX IF EXISTS twilio_calls_unsettled, idx_twilio_calls_call_sid,
+	idx_twilio_calls_from_number, idx_twilio_calls_to_number,
+	idx_twilio_calls_created_at, idx_twilio_calls_user_id;
 
 ALTER TABLE twilio_calls DROP COLUMN IF EXISTS status_rank;  -- an older version's
 
@@ -204,15 +201,12 @@ CREATE INDEX IF NOT EXISTS twilio_sms_to_time
 CREATE INDEX IF NOT EXISTS twilio_sms_user_time
 	ON twilio_sms (user_id, created_at DESC NULLS LAST, id DESC)
 	WHERE user_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS twilio_sms_unsettled
-	ON twilio_sms (created_at)
-	WHERE message_sid IS NULL;
 CREATE INDEX IF NOT EXISTS twilio_sms_words
 	ON twilio_sms USING gin (to_tsvector('simple', body));
 
-DROP INDEX IF EXISTS idx_twilio_sms_message_sid, idx_twilio_sms_from_number,
-	idx_twilio_sms_to_number, idx_twilio_sms_created_at,
-	idx_twilio_sms_user_id;
+DROP INDEX IF EXISTS twilio_sms_unsettled, idx_twilio_sms_message_sid,
+	idx_twilio_sms_from_number, idx_twilio_sms_to_number,
+	idx_twilio_sms_created_at, idx_twilio_sms_user_id;
 
 ALTER TABLE twilio_sms DROP COLUMN IF EXISTS status_rank;  -- an older version's
 
@@ -502,9 +496,7 @@ CREATE INDEX IF NOT EXISTS webhook_events_id
 -- What still has a body, oldest first: the sweep clears it after JOURNAL_DAYS.
 CREATE INDEX IF NOT EXISTS webhook_events_bodies
 	ON webhook_events (received_at) WHERE body IS NOT NULL;
-
-CREATE INDEX IF NOT EXISTS webhook_events_refused
-	ON webhook_events (received_at) WHERE refused IS NOT NULL;
+DROP INDEX IF EXISTS webhook_events_refused;  -- an older version's
 
 -- How far Twilio's lists have been read, for what no webhook has told us. One
 -- row for each account and list (Calls, Messages, Recordings). A look begins

@@ -525,7 +525,7 @@ subtest 'a page of history costs the same for whoever, however deep' => sub {
 	$plan = explain_query($dbh, q{SELECT * FROM twilio_calls
 		WHERE call_sid IS NULL AND created_at < now()
 		ORDER BY created_at});
-	is $plan->{indexes}, 'twilio_calls_unsettled',
+	is $plan->{indexes}, 'twilio_calls_call_sid_key',
 	    'calls whose outcome is not known';
 
 	$plan = explain_query($dbh, q{SELECT message_sid FROM twilio_sms

@@ -291,7 +291,7 @@ subtest 'one that cannot be stored takes nobody along' => sub {
 		my @sids = map { due() } 1 .. 8;
 		$t->dbh->do('create sequence seen');
 		$t->dbh->do(qq{create function fail() returns trigger language
-			plpgsql as \$\$ begin
+			plpgsql security definer as \$\$ begin
 			if new.recording_sid = '$sids[3]' and ($left = 1 or
 			nextval('seen') = 1) then
 			raise exception 'no' using errcode = '$state'; end if;

@@ -98,7 +98,7 @@ test_redirects(struct mem *m)
 	tap_ok(redirect(&t, away[2]) && t.public_only,
 	    "nor what follows, though it claims to come from here");
 	tap_ok(!t.a.refused, "none of these is refused");
-	tap_ok(!redirect(&t, away[0]) && t.a.refused, "three are enough");
+	tap_ok(!redirect(&t, away[0]) && !t.a.refused, "three are enough");
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
 		t.redirects = 0;
 		t.a.refused = false;

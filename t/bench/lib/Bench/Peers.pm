@@ -78,10 +78,14 @@ sub _run ($self, $name, $env, @command) {
 		open STDIN,  '<', '/dev/null';
 		open STDOUT, '>>', "$self->{dir}/said";
 		open STDERR, '>&', \*STDOUT;
+		# What npm fetched may be where only root may look.
+		my @as = Ringback::Pass::as_postgres();
+		push @as, map { "--$_-caps=+dac_override" } qw(inh ambient)
+			if @as;
 		# In this order: whoever becomes another forgets whose child
 		# it is.
-		exec Ringback::Pass::as_postgres(), 'setpriv', '--pdeathsig',
-			'KILL', @command or POSIX::_exit(127);
+		exec @as, 'setpriv', '--pdeathsig', 'KILL', @command
+			or POSIX::_exit(127);
 	}
 	push @{ $self->{pids}{$name} }, $pid;
 	return;

@@ -99,13 +99,15 @@ sub load ($self, $name, %o) {
 	return \%seen;
 }
 
-# The same of pgbench, with "webhook" or "bare".
+# The same of pgbench, with "webhook" or "bare"; at a rate, p50 and p99, too.
 sub pgbench ($self, $name, %o) {
 	my $t = $self->{t};
 	my ($host) = $t->{database_url} =~ /host=([^&]+)/;
 	my ($script, @options) = @{ $self->{script}{$name} };
 	my $postgres = (Ringback::Trouble::database($t))[0];
 	my $before = tree_us($postgres);
+	my $times = "$self->{out}/pgbench-times";
+	push @options, '-R', $o{rate}, '-l', "--log-prefix=$times" if $o{rate};
 	my ($status, $out, $err) = Ringback::Test::run_command('pgbench', '-n',
 		'-M', 'prepared', '-c', $self->{workers}, '-j', 2, '-T',
 		POSIX::ceil($o{seconds} // 3), '-f', $script, @options, '-h',
@@ -114,8 +116,14 @@ sub pgbench ($self, $name, %o) {
 	die "pgbench: $status: $out$err" if !$count || $out !~
 		/failed transactions: 0 /;
 	my ($rate) = $out =~ /tps = ([\d.]+)/;
-	return { good => $count, rate => $rate, us => { postgres =>
-		(tree_us($postgres) - $before) / $count } };
+	my %seen = (good => $count, rate => $rate, us => { postgres =>
+		(tree_us($postgres) - $before) / $count });
+	# A line's third field is microseconds, from when it should have begun.
+	my @us = sort { $a <=> $b } map { (split)[2] } map { split /\n/ }
+		map { Ringback::Test::slurp($_) } glob "$times.*";
+	@seen{qw(p50 p99)} = map { $us[$_ * @us] / 1000 } 0.5, 0.99 if @us;
+	unlink glob "$times.*";
+	return \%seen;
 }
 
 # Empty tables and nothing to be written, so that each finds the same.
