@@ -105,6 +105,14 @@ sub shoot ($lengths) {
 	return;
 }
 
+# Half a request, and then nothing: sent now, looked at in the end. The other
+# workers take what comes meanwhile.
+my $half = IO::Socket::UNIX->new(Peer => "$dir/run/hooks.sock")
+	or die "hooks.sock: $!";
+$half->autoflush(1);
+my $half_at = time;
+print {$half} record(1, pack 'nCx5', 1, 0);
+
 subtest 'T19: lengths that a worker dies of cost that worker' => sub {
 	plan skip_all => "$watched ends otherwise" if $watched;
 	my $times = long() ? 200 : 20;
@@ -380,6 +388,16 @@ subtest 'T27: a whole pass is made in it, and none of it is refused' => sub {
 	my %logs = $t->logs;
 	is_deeply [ map { /^(.*(?:sandbox|not permitted|EPERM).*)$/mg }
 		$err, values %logs ], [], 'nobody was refused anything';
+};
+
+subtest 'T19: who stops in the middle does not keep a worker' => sub {
+	my $select = IO::Select->new($half);
+	ok $select->can_read($half_at + 45 - time), 'the connection ends';
+	is sysread($half, my $bytes, 1), 0, '… without an answer';
+	cmp_ok time - $half_at, '>', 20, '… but not before a slow request could';
+	like $t->log('worker-hooks'), qr/^worker stuck with a request; it ends$/m,
+		'the log says so';
+	$t->wait_for('four workers', sub { workers($t) == 4 });
 };
 
 $t->done;

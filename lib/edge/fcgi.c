@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/banned.h"
@@ -17,6 +18,28 @@
 /* More than nginx keeps; should it be otherwise configured, those beyond are
  * closed after one request, as all would be without FCGI_KEEP_CONN. */
 #define MAX_KEPT	64
+
+/* libfcgi waits for the rest of a request for ever, should its sender stop in
+ * the middle (FAULTS T19). Nothing that a worker does takes half as long. */
+#define TICK_S		5
+#define STUCK_TICKS	5
+
+/* Ticks since the request in hand began; IDLE when there is none. */
+#define IDLE		(-1)
+static volatile sig_atomic_t busy = IDLE;
+
+static void
+on_tick(int sig)
+{
+	static const char why[] = "worker stuck with a request; it ends\n";
+
+	(void)sig;
+	if (busy == IDLE || ++busy <= STUCK_TICKS)
+		return;
+	if (write(STDERR_FILENO, why, sizeof(why) - 1) < 0)
+		_exit(71);
+	_exit(70);
+}
 
 struct connection {
 	FCGX_Request	 request;	/* ipcFd < 0: free */
@@ -63,8 +86,11 @@ watch(struct fcgi *f, int fd, uint32_t events, void *what)
 bool
 fcgi_open(struct fcgi **out, struct mem *m, int listen_fd, struct err *e)
 {
-	struct fcgi	*f = mem_get(m, sizeof(*f));
-	sigset_t	 stop;
+	struct sigaction	 tick = { .sa_handler = on_tick,
+				    .sa_flags = SA_RESTART };
+	struct itimerval	 every = { { TICK_S, 0 }, { TICK_S, 0 } };
+	struct fcgi		*f = mem_get(m, sizeof(*f));
+	sigset_t		 stop;
 
 	*out = f;
 	f->listen = listen_fd;
@@ -83,6 +109,8 @@ fcgi_open(struct fcgi **out, struct mem *m, int listen_fd, struct err *e)
 	f->epoll = epoll_create1(EPOLL_CLOEXEC);
 	/* Exclusive: one connection wakes one worker. */
 	if (f->signals < 0 || f->epoll < 0 ||
+	    sigaction(SIGALRM, &tick, NULL) != 0 ||
+	    setitimer(ITIMER_REAL, &every, NULL) != 0 ||
 	    fcntl(listen_fd, F_SETFL, O_NONBLOCK) != 0 ||
 	    !watch(f, listen_fd, EPOLLIN | EPOLLEXCLUSIVE, &f->listen) ||
 	    !watch(f, f->signals, EPOLLIN, &f->signals))
@@ -142,12 +170,14 @@ take(struct fcgi *f, const struct epoll_event *ev, struct err *e)
 		hang_up(c);
 		return false;
 	}
+	busy = 0;
 	if ((n = FCGX_Accept_r(&c->request)) == 0) {
 		if (f->stopping)
 			c->request.keepConnection = 0;	/* or it never ends */
 		f->current = c;
 		return true;
 	}
+	busy = IDLE;
 	c->watched = false;
 	c->request.listen_sock = -1;
 	/* Another worker was faster, or nginx has gone away. */
@@ -166,6 +196,7 @@ fcgi_next(struct fcgi *f, struct err *e)
 
 	err_clear(e);
 	f->current = NULL;
+	busy = IDLE;
 	if (c != NULL)
 		put_back(f, c);
 	for (;;) {

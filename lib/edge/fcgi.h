@@ -17,8 +17,10 @@
 struct fcgi;
 
 /* listen_fd becomes non-blocking, for all that share it. SIGTERM and SIGINT
- * are blocked from now on and end the waiting in fcgi_next(). False: the
- * descriptor is no socket that listens, or the system has no room. */
+ * are blocked from now on and end the waiting in fcgi_next(). A process that
+ * has had one request in hand for half a minute ends itself (exit status 70):
+ * whoever sent half of it would keep it for ever. False: the descriptor is no
+ * socket that listens, or the system has no room. */
 MUST_CHECK bool	 fcgi_open(struct fcgi **, struct mem *, int listen_fd,
 		     struct err *);
 

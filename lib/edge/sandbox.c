@@ -74,7 +74,7 @@ static const int sockets[] = {
 	CALL(setsockopt), CALL(getsockname), CALL(getpeername), CALL(sendto),
 	CALL(recvfrom), CALL(sendmsg), CALL(recvmsg), CALL(shutdown),
 	CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_wait),
-	CALL(epoll_pwait), CALL(signalfd4), LAST,
+	CALL(epoll_pwait), CALL(signalfd4), CALL(setitimer), LAST,
 };
 
 /* The spool: a webhook's file is made, moved and removed. */
