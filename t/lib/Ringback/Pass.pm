@@ -23,7 +23,8 @@ sub start ($class, $t, $env = {}, @args) {
 	my $dir = tempdir(CLEANUP => 1);
 	my $pid = fork // die "fork: $!";
 	if (!$pid) {
-		%ENV = (PATH => $ENV{PATH}, LANG => 'C.UTF-8', %$env,
+		%ENV = (PATH => $ENV{PATH}, LANG => 'C.UTF-8',
+			GNUTLS_NO_IMPLICIT_INIT => 1, %$env,
 			map { $_ => $ENV{$_} } grep { /SAN_OPTIONS$|^GCOV_/ }
 			keys %ENV);
 		open STDIN,  '<', '/dev/null';

@@ -36,7 +36,8 @@ sub start ($class, $t, $env = {}) {
 		or die "$path: $!";
 	my $pid = fork // die "fork: $!";
 	if (!$pid) {
-		%ENV = (PATH => $ENV{PATH}, LANG => 'C.UTF-8', %env,
+		%ENV = (PATH => $ENV{PATH}, LANG => 'C.UTF-8',
+			GNUTLS_NO_IMPLICIT_INIT => 1, %env,
 			map { $_ => $ENV{$_} } grep { /SAN_OPTIONS$|^GCOV_/ }
 			keys %ENV);
 		POSIX::dup2(fileno $listener, 0) // POSIX::_exit(127);

@@ -24,14 +24,22 @@ sub run ($s) {
 		($status) = Ringback::Pass->run($t);
 		my $pass = 1000 * (time - $start);
 		die "sweep: $status" if $status != 0;
+		# That much of it is ours: this process is large to fork.
+		$start = time;
+		($status) = Ringback::Pass->run($t, { before => ['true'] });
+		my $nothing = 1000 * (time - $start);
 		next if !$round;
+		$r->sample('start', 'true', $round, $nothing);
 		$r->sample('start', 'worker', $round, $ms);
 		$r->sample('start', 'sweep', $round, $pass);
 	}
-	$r->row('start', 'worker to first answer', $r->middle(qw(start worker)),
-		'<=', 30, 'ms');
-	$r->row('start', 'sweep with nothing due', $r->middle(qw(start sweep)),
-		'<=', 15, 'ms');
+	my $nothing = $r->middle(qw(start true));
+	$r->row('start', 'true, started by the same means', $nothing, '', '',
+		'ms');
+	$r->row('start', 'worker to first answer, less that',
+		$r->middle(qw(start worker)) - $nothing, '<=', 30, 'ms');
+	$r->row('start', 'sweep with nothing due, less that',
+		$r->middle(qw(start sweep)) - $nothing, '<=', 15, 'ms');
 	return;
 }
 
