@@ -21,6 +21,8 @@ use Ringback::Trouble qw(workers);
 use Time::HiRes qw(sleep time);
 
 plan skip_all => 'only root can be somebody else' if $> != 0;
+plan skip_all => 'nobody else may enter this tree, so all may read all'
+	if grep { /dac_override/ } Ringback::Pass::as_program('hooks');
 
 seed();
 my $outside = Ringback::Outside->new;

@@ -162,7 +162,7 @@ account() {
 	for place in "${places[@]}"; do
 		# Somewhere that account may not enter, such as /root.
 		if ! "${as[@]}" test -x "$place"; then
-			[ "$1" = others ] ||
+			[ "$1" != hooks ] ||
 			    say "$2 may not enter $place, and so may read all"
 			as+=(--inh-caps=+dac_override
 			    --ambient-caps=+dac_override)

@@ -58,12 +58,23 @@ sub DESTROY ($self) {
 }
 
 # As quickstart does it: each program as its own user, the database as another.
-sub as_program ($name) { return as_user("ringback-$name") }
+sub as_program ($name) { return reaching(as_user("ringback-$name")) }
 sub as_postgres        { return as_user('postgres') }
 
 sub as_user ($user) {
 	return $> ? () : ('setpriv', "--reuid=$user", '--regid='
 		. (getpwnam $user)[3], '--init-groups');
+}
+
+# As quickstart has it, where that user may not enter the tree, such as below
+# /root.
+sub reaching (@as) {
+	state %reaches;
+	return if !@as;
+	$reaches{"@as"} //= system(@as, 'test', '-x', $ENV{RINGBACK_BINDIR}
+		// "$Ringback::Test::ROOT/.build/default") == 0 ? 1 : 0;
+	return $reaches{"@as"} ? @as : (@as, map { "--$_-caps=+dac_override" }
+		qw(inh ambient));
 }
 
 # A library that is to be with the program, and not with who starts it.
