@@ -25,7 +25,9 @@ sub clean_after ($name, $posts, $log) {
 	return;
 }
 
-subtest 'somebody locks rows in the other order' => sub {
+# What the webhook is answered when it is the one that PostgreSQL sacrifices:
+# whoever has waited for a second by then, which on a busy machine may be us.
+sub deadlock () {
 	my %call = $t->call;
 	my %recording = $t->recording($call{CallSid}, RecordingStatus =>
 		'in-progress');
@@ -41,15 +43,25 @@ subtest 'somebody locks rows in the other order' => sub {
 	$t->wait_for('the webhook to wait for us', sub { $t->sql(q{select
 		count(*) from pg_stat_activity where wait_event_type = 'Lock'
 		and application_name = 'ringback-hooks'}) });
-	$lock->('twilio_calls', 'call_sid');	# and we for it
-	$t->dbh->commit;
+	local $t->dbh->{PrintError} = 0;
+	my $spared = eval { $lock->('twilio_calls', 'call_sid') };	# and we
+	$spared ? $t->dbh->commit : $t->dbh->rollback;			# for it
 	my $log = $load->end;
+	return $spared ? ($log->[0]{status}, $t->sql('select twilio_status
+		from twilio_recordings where recording_sid = ?',
+		$recording{RecordingSid})) : ();
+}
+
+subtest 'somebody locks rows in the other order' => sub {
+	my ($status, $stored);
+	for (1 .. 5) {
+		($status, $stored) = deadlock();
+		last if defined $status;
+	}
 	my $deadlocks = () = $t->log('postgres') =~ /deadlock detected/g;
-	cmp_ok $deadlocks, '>', 0, "$deadlocks deadlock";
-	is $log->[0]{status}, 204, 'the webhook has tried again';
-	is $t->sql('select twilio_status from twilio_recordings where
-		recording_sid = ?', $recording{RecordingSid}), 'completed',
-		'and is stored, not spooled';
+	cmp_ok $deadlocks, '>', 0, "$deadlocks deadlocks";
+	is $status, 204, 'the webhook has tried again';
+	is $stored, 'completed', 'and is stored, not spooled';
 };
 
 subtest 'the disk of the database is full' => sub {
