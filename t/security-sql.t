@@ -97,7 +97,7 @@ is scalar(() = $theirs =~ /INTO public\.twilio_(?:calls|sms) /g), 10,
 	'there is something to take';
 
 # What was answered, and what was shown.
-sub answers ($requests, $pause = 0.4) {
+sub answers ($requests, $pause = 0.7) {
 	my (@seen, @left);
 	@left = @$requests;
 	while (@left) {
