@@ -10,8 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <curl/curl.h>
-
 #include "base/clock.h"
 #include "domain/account.h"
 #include "domain/look.h"
@@ -349,12 +347,9 @@ erase_command(struct call *c)
 		    "TWILIO_AUTH_TOKEN and WEBHOOK_BASE_URL are needed\n");
 		return CFG_EXIT;
 	}
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
-		return EXIT_FAILED;
 	ok = is_theirs(&x, &e) && erase_find_spool(&x, &e) && find_own(&x, &e) &&
-	    (c->dry_run ?
-	    dry_run(&x, &e) : is_meant(&x, &e) && erase(&x, &e));
-	curl_global_cleanup();
+	    (c->dry_run ? dry_run(&x, &e) :
+	    is_meant(&x, &e) && erase(&x, &e));
 	if (!ok)
 		return admin_failed(&e);
 	if (!c->dry_run || x.later)

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <curl/curl.h>
-
 #include "base/clock.h"
 #include "base/text.h"
 #include "domain/pause.h"
@@ -192,11 +190,8 @@ reconcile_command(struct call *c)
 
 	if (c->since_s == 0)
 		return EXIT_USAGE;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
-		return EXIT_FAILED;
 	if (!reconcile_all(&r, &e))
 		return admin_failed(&e);
-	curl_global_cleanup();
 	(void)printf("%-12s %8s %8s %8s %8s\n", "TWILIO'S", "LISTED",
 	    "MISSED", "LATE", "ORPHANS");
 	for (enum look_list k = LOOK_CALLS; k < LOOKS; k++)

@@ -14,7 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <curl/curl.h>
 #include <openssl/crypto.h>
 
 #include "app.h"
@@ -199,8 +198,6 @@ main(int argc, char **argv)
 	if (app.pool == CFG_HOOKS)
 		(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS,
 		    NULL);
-	else if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
-		abort();
 	app.store = store_new(m, app.cfg, app.pool,
 	    app.pool == CFG_HOOKS ? "ringback-hooks" : "ringback-api");
 	if (app.pool == CFG_HOOKS && !spool_prepare(m, app.cfg->spool_dir,
@@ -210,6 +207,5 @@ main(int argc, char **argv)
 	(void)malloc_trim(0);	/* what starting took */
 	status = run(&app);
 	mem_free(m);
-	curl_global_cleanup();
 	return status;
 }
