@@ -116,6 +116,19 @@ subtest 'T12: and is granted nothing that none of them needs' => sub {
 	}
 };
 
+# PostgreSQL looks at the grants of columns one by one, at each webhook.
+subtest 'what a webhook inserts is granted by the table' => sub {
+	for my $program (qw(hooks sweep)) {
+		is_deeply $boss->selectcol_arrayref(q{select a.attrelid::
+			regclass || '.' || a.attname from pg_attribute a,
+			aclexplode(a.attacl) p where p.grantee = ?::regrole and
+			p.privilege_type = 'INSERT' and a.attrelid::regclass::
+			text in ('webhook_events', 'twilio_calls', 'twilio_sms',
+			'twilio_recordings', 'numbers')}, undef,
+			qq("ringback-$program")), [], $program;
+	}
+};
+
 subtest 'T27: what is nobody\'s business is refused' => sub {
 	my @tables = map { @$_ } @{ $t->dbh->selectall_arrayref(q{select
 		relname from pg_class where relkind = 'r' and relnamespace =
