@@ -53,6 +53,26 @@ subtest 'an inbound call is greeted, recorded after the beep, and kept' => sub {
 		'phone_number_sid is a SID, not a number (FACTS 0.13)';
 };
 
+subtest 'a call is stored once, and not again when it has been deleted' => sub {
+	my %call = $t->call;
+	my $rows = sub { $t->sql('select count(*) from twilio_calls
+		where call_sid = ?', $call{CallSid}) };
+	my @status = map { $t->post_signed('/api/twilio/voice', \%call)
+		->status } 1 .. 3;
+	is "@status", '200 200 200', 'Twilio asks three times';
+	is $rows->(), 1, 'one call';
+	like $t->sql('select id from twilio_calls where call_sid = ?',
+		$call{CallSid}), qr/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-
+		[89ab][0-9a-f]{3}-[0-9a-f]{12}$/x, 'under a UUID';
+	$t->dbh->do('delete from twilio_calls where call_sid = ?', undef,
+		$call{CallSid});
+	is $t->post_signed('/api/twilio/voice', \%call)->status, 200,
+		'and a fourth time, late';
+	is $rows->(), 0, 'the journal knows it: nothing comes back';
+	is $t->sql('select count(*) from webhook_events where sid = ?',
+		$call{CallSid}), 1, 'nor is it news there';
+};
+
 subtest 'the <Record> action answers TwiML, so that the call ends well' => sub {
 	my %call = $t->call;
 	$t->post_signed('/api/twilio/voice', \%call);

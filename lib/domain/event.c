@@ -327,7 +327,9 @@ event_read(struct event *ev, struct mem *m, struct err *e)
 	return true;
 }
 
+/* The first half of a hash is the event's key, the second may be its row's. */
 #define DEDUPE_BYTES	16
+#define UUID_BYTES	16
 
 /* What Twilio signed is what the event is: its pairs in any order, with no
  * border between a name and its value that could be moved to make a caught
@@ -397,6 +399,20 @@ event_values(const struct event *ev, const struct cfg *cfg, struct mem *m,
 	memcpy(values, journal, sizeof(journal));
 	for (size_t i = 0; i < k->count; i++)
 		values[10 + i] = source_value(&k->sources[i], ev, cfg, m);
+}
+
+void
+event_first(const struct event *ev, struct mem *m,
+    struct db_value values[EVENT_MAX_VALUES])
+{
+	unsigned char *id = mem_get(m, UUID_BYTES);
+
+	/* Behind the key lies the rest of the hash; see dedupe(). */
+	memcpy(id, values[0].p + DEDUPE_BYTES, UUID_BYTES);
+	id[6] = (unsigned char)((id[6] & 0x0f) | 0x80);
+	id[8] = (unsigned char)((id[8] & 0x3f) | 0x80);
+	/* Instead of what it says about consent: nothing. */
+	values[ev->kind == EVENT_CALL ? 20 : 21] = db_bytes(id, UUID_BYTES);
 }
 
 bool

@@ -51,6 +51,13 @@ bool		 event_opens(const struct event *);
 void		 event_values(const struct event *, const struct cfg *,
 		     struct mem *, struct db_value[EVENT_MAX_VALUES]);
 
+/* Completes them to those of SQL_CALL_FIRST or SQL_TEXT_FIRST: the id of the
+ * row. It is made of the half of the event's hash that is not its key in the
+ * journal, so that PostgreSQL need not ask for random bytes: a thirtieth of
+ * its work. (UUID version 8, RFC 9562 section 5.8.) */
+void		 event_first(const struct event *, struct mem *,
+		     struct db_value[EVENT_MAX_VALUES]);
+
 /* A call's status callback that also announces a recording (REST Record=true)
  * is two events: false when this one announces none. */
 bool		 event_recording_of(const struct event *call, struct event *);

@@ -80,6 +80,15 @@ db_count(const struct db_rows *rows)
 	return (size_t)PQntuples(rows->result);
 }
 
+size_t
+db_changed(const struct db_rows *rows)
+{
+	long n;
+
+	return text_to_long(PQcmdTuples(rows->result), 0, 1L << 62, &n) ?
+	    (size_t)n : 0;
+}
+
 const char *
 db_get(const struct db_rows *rows, size_t row, int column)
 {

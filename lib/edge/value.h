@@ -23,6 +23,7 @@ struct db_value	 db_real(struct mem *, double);
 struct db_value	 db_bool(bool);
 
 size_t		 db_count(const struct db_rows *);
+size_t		 db_changed(const struct db_rows *);	/* inserted, updated */
 const char	*db_get(const struct db_rows *, size_t row, int column);
 		     /* text, NULL for SQL NULL */
 const char	*db_get_bytes(const struct db_rows *, struct mem *, size_t row,

@@ -8,7 +8,8 @@
 #
 # Exactly that statement, with the values of a real webhook. pgbench can make
 # up nothing but numbers, so the journal's key and the SID, which must be new
-# each time, are a number of 19 digits, and what is NULL stands in the text.
+# each time, are a number of 19 digits, the row's id is made of it, and what is
+# NULL stands in the text.
 package Bench::Statement;
 use v5.36;
 
@@ -46,8 +47,10 @@ sub pgbench ($self, $file) {
 		my $value = $self->{value}{$n};
 		if ($value eq 'NULL') {
 			$in{$n} = 'NULL';
-		} elsif ($value =~ /^'(?:CA[0-9a-f]{32}|\\x[0-9a-f]{64})'$/) {
+		} elsif ($value =~ /^'(?:CA[0-9a-f]{32}|\\x[0-9a-f]{32})'$/) {
 			$in{$n} = ':new';
+		} elsif ($value =~ /^'[0-9a-f]{8}-/) {
+			$in{$n} = "lpad(:new::text, 32, '0')";
 		} else {
 			$in{$n} = ":v$n";
 			push @options, '-D', "v$n=" . $value =~
