@@ -338,24 +338,15 @@ event_read(struct event *ev, struct mem *m, struct err *e)
 static struct db_value
 dedupe(const struct event *ev, struct mem *m)
 {
-	const struct form	*f = ev->form;
-	struct digest_piece	*p = mem_array(m, 2 + 2 * f->count, sizeof(*p));
-	unsigned char		*md = mem_get(m, DIGEST_SHA256_BYTES);
-	const char		 part = (char)ev->kind;
-	size_t			 n = 0;
+	const char			 part = (char)ev->kind;
+	const struct digest_piece	 pieces[] = {
+		{ ev->route, strlen(ev->route) + 1 },
+		{ &part, 1 },
+		{ ev->form->signed_part, ev->form->signed_bytes },
+	};
+	unsigned char	*md = mem_get(m, DIGEST_SHA256_BYTES);
 
-	p[n++] = (struct digest_piece){ ev->route, strlen(ev->route) + 1 };
-	p[n++] = (struct digest_piece){ &part, 1 };
-	for (size_t i = 0; i < f->count; i++) {
-		if (i > 0 && form_compare(&f->sorted[i - 1],
-		    &f->sorted[i]) == 0)
-			continue;	/* it is signed once */
-		p[n++] = (struct digest_piece){ f->sorted[i].name,
-		    f->sorted[i].name_bytes };
-		p[n++] = (struct digest_piece){ f->sorted[i].value,
-		    f->sorted[i].value_bytes };
-	}
-	digest_sha256(md, p, n);
+	digest_sha256(md, pieces, sizeof(pieces) / sizeof(pieces[0]));
 	return db_bytes(md, DEDUPE_BYTES);
 }
 

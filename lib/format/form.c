@@ -45,26 +45,25 @@ decode(struct mem *m, const char *s, size_t n, size_t *bytes)
 	return out;
 }
 
-/* Twilio sends most forms in order; then sorting would cost as much as all
- * the decoding. */
-static bool
-is_sorted(const struct form *f)
+/* The end of the pair that begins at s[at]: the next '&', or that of all. */
+static size_t
+pair_end(const char *s, size_t at, size_t n)
 {
-	for (size_t i = 1; i < f->count; i++)
-		if (form_compare(&f->pairs[i - 1], &f->pairs[i]) > 0)
-			return false;
-	return true;
+	const char *amp = memchr(s + at, '&', n - at);
+
+	return amp == NULL ? n : (size_t)(amp - s);
 }
 
 /* The pairs between '&' that hold anything; "a=1&&b=2" has two. */
 static size_t
 count_pairs(const char *s, size_t n)
 {
-	size_t count = 0;
+	size_t count = 0, end;
 
-	for (size_t i = 0; i < n; i++)
-		if (s[i] != '&' && (i == 0 || s[i - 1] == '&'))
-			count++;
+	for (size_t at = 0; at < n; at = end + 1) {
+		end = pair_end(s, at, n);
+		count += end > at;
+	}
 	return count;
 }
 
@@ -112,13 +111,54 @@ form_compare(const void *a, const void *b)
 	    q->value, q->value_bytes);
 }
 
+/* Twilio sends most forms in order; then sorting would cost as much as all
+ * the decoding. */
+static const struct form_pair *
+sorted(const struct form *f, struct mem *m)
+{
+	struct form_pair	*copy;
+	size_t			 i = 1;
+
+	while (i < f->count && form_compare(&f->pairs[i - 1],
+	    &f->pairs[i]) < 0)
+		i++;
+	if (i >= f->count)
+		return f->pairs;
+	copy = mem_array(m, f->count, sizeof(*copy));
+	memcpy(copy, f->pairs, f->count * sizeof(*copy));
+	qsort(copy, f->count, sizeof(*copy), form_compare);
+	return copy;
+}
+
+void
+form_seal(struct form *f, struct mem *m)
+{
+	const struct form_pair	*p = sorted(f, m);
+	size_t			 n = 0;
+	char			*to;
+
+	for (size_t i = 0; i < f->count; i++)
+		n += p[i].name_bytes + p[i].value_bytes;
+	f->signed_part = to = mem_get(m, n);
+	for (size_t i = 0; i < f->count; i++) {
+		/* In order as they came, they are distinct, too. */
+		if (p != f->pairs && i > 0 && form_compare(&p[i - 1],
+		    &p[i]) == 0)
+			continue;
+		memcpy(to, p[i].name, p[i].name_bytes);
+		to += p[i].name_bytes;
+		memcpy(to, p[i].value, p[i].value_bytes);
+		to += p[i].value_bytes;
+	}
+	f->signed_bytes = (size_t)(to - f->signed_part);
+}
+
 bool
 form_parse(struct form **out, struct mem *m, const char *s, size_t n,
     struct err *e)
 {
 	struct form	*f = mem_get(m, sizeof(*f));
 	size_t		 count = count_pairs(s, n), end;
-	const char	*amp;
 
 	/* Refused before anything is allocated for it. */
 	if (count > FORM_MAX_PAIRS)
@@ -126,18 +166,12 @@ form_parse(struct form **out, struct mem *m, const char *s, size_t n,
 		    count, FORM_MAX_PAIRS);
 	f->pairs = mem_array(m, count, sizeof(*f->pairs));
 	for (size_t at = 0; at < n; at = end + 1) {
-		amp = memchr(s + at, '&', n - at);
-		end = amp == NULL ? n : (size_t)(amp - s);
+		end = pair_end(s, at, n);
 		if (end > at && !read_pair(f, m, s + at, end - at, e))
 			return false;
 	}
+	form_seal(f, m);
 	*out = f;
-	f->sorted = f->pairs;
-	if (is_sorted(f))
-		return true;
-	f->sorted = mem_array(m, f->count, sizeof(*f->sorted));
-	memcpy(f->sorted, f->pairs, f->count * sizeof(*f->sorted));
-	qsort(f->sorted, f->count, sizeof(*f->sorted), form_compare);
 	return true;
 }
 

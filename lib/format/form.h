@@ -28,8 +28,9 @@ struct form_pair {
 
 struct form {
 	struct form_pair	*pairs;		/* as they came */
-	struct form_pair	*sorted;	/* by the bytes of name, value */
 	size_t			 count;
+	const char		*signed_part;	/* see form_seal() */
+	size_t			 signed_bytes;
 };
 
 /* '+' is a space; a bad %-escape stays as it is written; an empty body gives
@@ -37,7 +38,13 @@ struct form {
 MUST_CHECK bool	 form_parse(struct form **, struct mem *, const char *s,
 		     size_t n, struct err *);
 
-/* The order of form.sorted, as qsort() takes it; 0: the same pair. */
+/* Makes the part of a form that Twilio signs: names and values one behind the
+ * other, with nothing between them, sorted by the bytes of name, then value,
+ * each distinct pair once. form_parse() has done it; who changes pairs does it
+ * again. */
+void		 form_seal(struct form *, struct mem *);
+
+/* That order, as qsort() takes it; 0: the same pair. */
 int		 form_compare(const void *, const void *);
 
 const char	*form_get(const struct form *, const char *name); /* first clean

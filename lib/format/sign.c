@@ -20,28 +20,19 @@
 #define PORTS			2
 #define QUERIES			4
 
-/* The MAC over the URL and what the form adds to it: its pairs sorted, each
- * distinct one once. */
+/* The MAC over the URL and what the form adds to it. */
 static char *
 signature(struct mem *m, const char *token, const char *url,
     const struct form *f)
 {
-	const struct form_pair	*p = f == NULL ? NULL : f->sorted;
-	size_t			 count = f == NULL ? 0 : f->count, n = 0;
-	struct digest_piece	*pieces = mem_array(m, 1 + 2 * count,
-				    sizeof(*pieces));
-	unsigned char		 mac[DIGEST_SHA1_BYTES];
+	const struct digest_piece pieces[] = {
+		{ url, strlen(url) },
+		{ f == NULL ? NULL : f->signed_part,
+		    f == NULL ? 0 : f->signed_bytes },
+	};
+	unsigned char mac[DIGEST_SHA1_BYTES];
 
-	pieces[n++] = (struct digest_piece){ url, strlen(url) };
-	for (size_t i = 0; i < count; i++) {
-		if (i > 0 && form_compare(&p[i - 1], &p[i]) == 0)
-			continue;
-		pieces[n++] = (struct digest_piece){ p[i].name,
-		    p[i].name_bytes };
-		pieces[n++] = (struct digest_piece){ p[i].value,
-		    p[i].value_bytes };
-	}
-	digest_hmac_sha1(mac, token, strlen(token), pieces, n);
+	digest_hmac_sha1(mac, token, strlen(token), pieces, f == NULL ? 1 : 2);
 	return text_base64(m, mac, sizeof(mac));
 }
 
@@ -189,22 +180,24 @@ static enum sign_result
 check(struct mem *m, const char *header, const char *token, const char *given,
     const struct form *f)
 {
-	const char		*ports[PORTS] = { given, other_port(m, given) };
-	enum sign_result	 names[PORTS] = { SIGN_EXACT, SIGN_NO_PORT };
-	const char		*url;
+	const char	*ports[PORTS] = { given, NULL };
+	const char	*url;
 
-	if (strlen(ports[1]) > strlen(given))
-		names[1] = SIGN_DEFAULT_PORT;
 	for (int query = AS_SENT; query < QUERIES; query++) {
 		for (int port = 0; port < PORTS; port++) {
+			if (ports[port] == NULL)
+				ports[port] = other_port(m, given);
 			url = query == AS_SENT ? ports[port] :
 			    respell(m, ports[port], (enum query)query);
 			if (query != AS_SENT && strcmp(url, ports[port]) == 0)
 				continue;
 			if (CRYPTO_memcmp(signature(m, token, url, f), header,
-			    SIGNATURE_CHARS) == 0)
-				return query == AS_SENT ? names[port] :
-				    SIGN_ESCAPED;
+			    SIGNATURE_CHARS) != 0)
+				continue;
+			return query != AS_SENT ? SIGN_ESCAPED :
+			    port == 0 ? SIGN_EXACT :
+			    strlen(url) > strlen(given) ? SIGN_DEFAULT_PORT :
+			    SIGN_NO_PORT;
 		}
 	}
 	return SIGN_BAD;

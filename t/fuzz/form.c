@@ -24,10 +24,33 @@ check_pair(const struct form *f, const struct form_pair *p)
 	must(text_is_utf8(p->text, strlen(p->text)));
 	if (text_is_utf8(p->value, p->value_bytes))
 		must(strcmp(p->text, p->value) == 0);
-	must(bsearch(p, f->sorted, f->count, sizeof(*p), form_compare) !=
-	    NULL);
 	if (strlen(p->name) == p->name_bytes)
 		must(form_get(f, p->name) != NULL);
+}
+
+/* What is signed is every distinct pair once, in order; and that of the same
+ * pairs from last to first is the same. */
+static void
+check_signed_part(struct mem *m, const struct form *f)
+{
+	struct form	 g = { .count = f->count };
+	struct buf	*want = buf_new(m, SIZE_MAX / 4);
+
+	g.pairs = mem_array(m, f->count, sizeof(*g.pairs));
+	for (size_t i = 0; i < f->count; i++)
+		g.pairs[i] = f->pairs[f->count - 1 - i];
+	form_seal(&g, m);
+	must(g.signed_bytes == f->signed_bytes);
+	must(memcmp(g.signed_part, f->signed_part, g.signed_bytes) == 0);
+	qsort(g.pairs, g.count, sizeof(*g.pairs), form_compare);
+	for (size_t i = 0; i < g.count; i++) {
+		if (i > 0 && form_compare(&g.pairs[i - 1], &g.pairs[i]) == 0)
+			continue;
+		buf_add(want, g.pairs[i].name, g.pairs[i].name_bytes);
+		buf_add(want, g.pairs[i].value, g.pairs[i].value_bytes);
+	}
+	must(want->len == f->signed_bytes);
+	must(memcmp(want->s, f->signed_part, want->len) == 0);
 }
 
 int
@@ -46,11 +69,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		return 0;
 	}
 	must(f->count <= FORM_MAX_PAIRS);
+	check_signed_part(m, f);
 	for (size_t i = 0; i < f->count; i++) {
 		p = &f->pairs[i];
 		check_pair(f, p);
-		must(i == 0 || form_compare(&f->sorted[i - 1],
-		    &f->sorted[i]) <= 0);
 		encode(again, p->name, p->name_bytes);
 		buf_chr(again, '=');
 		encode(again, p->value, p->value_bytes);

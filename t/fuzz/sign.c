@@ -8,15 +8,6 @@
 
 #define TOKEN	"b1c6f5a0e2d94738"
 
-/* As form_parse() leaves them. */
-static void
-sort(struct form *f)
-{
-	for (size_t i = 0; i < f->count; i++)
-		f->sorted[i] = f->pairs[i];
-	qsort(f->sorted, f->count, sizeof(*f->sorted), form_compare);
-}
-
 /* The same pairs from last to first. */
 static struct form *
 turned(struct mem *m, const struct form *f)
@@ -25,10 +16,9 @@ turned(struct mem *m, const struct form *f)
 
 	g->count = f->count;
 	g->pairs = mem_array(m, f->count, sizeof(*g->pairs));
-	g->sorted = mem_array(m, f->count, sizeof(*g->sorted));
 	for (size_t i = 0; i < f->count; i++)
 		g->pairs[i] = f->pairs[f->count - 1 - i];
-	sort(g);
+	form_seal(g, m);
 	return g;
 }
 
@@ -37,8 +27,9 @@ static bool
 has_twins(const struct form *f)
 {
 	for (size_t i = 1; i < f->count; i++)
-		if (form_compare(&f->sorted[i - 1], &f->sorted[i]) == 0)
-			return true;
+		for (size_t k = 0; k < i; k++)
+			if (form_compare(&f->pairs[i], &f->pairs[k]) == 0)
+				return true;
 	return false;
 }
 
@@ -57,7 +48,7 @@ tamper(struct mem *m, struct form *f, size_t which)
 	copy = mem_dup_n(m, p->value, p->value_bytes);
 	copy[which % p->value_bytes] ^= 1;
 	p->value = copy;
-	sort(f);
+	form_seal(f, m);
 	return true;
 }
 

@@ -210,15 +210,6 @@ static const struct vector {
 };
 
 /* Pairs as form_parse() would leave them; NULL when there are none. */
-/* As form_parse() leaves it. */
-static void
-sort(struct mem *m, struct form *f)
-{
-	f->sorted = mem_array(m, f->count, sizeof(*f->sorted));
-	memcpy(f->sorted, f->pairs, f->count * sizeof(*f->sorted));
-	qsort(f->sorted, f->count, sizeof(*f->sorted), form_compare);
-}
-
 static struct form *
 form_of(struct mem *m, const char *const *list)
 {
@@ -235,7 +226,7 @@ form_of(struct mem *m, const char *const *list)
 		f->pairs[i].value = f->pairs[i].text = list[2 * i + 1];
 		f->pairs[i].value_bytes = strlen(list[2 * i + 1]);
 	}
-	sort(m, f);
+	form_seal(f, m);
 	return f;
 }
 
@@ -346,7 +337,7 @@ test_tokens(struct mem *m)
 	    "an empty token signs nothing");
 	tap_ok(sign_check(GOOD, NULL, U, f, NULL, 0) == SIGN_BAD, "no token");
 	f->pairs[2].value = "1235";
-	sort(m, f);
+	form_seal(f, m);
 	tap_ok(sign_check(GOOD, TOKEN, U, f, NULL, 0) == SIGN_BAD,
 	    "another value");
 }
