@@ -72,7 +72,7 @@ serve(struct app *app, FCGX_Request *fcgi)
 	http_response_init(&r, q.m);
 	ok = http_open(&q.http, q.m, fcgi, &e);
 	if (q.http.id != NULL)
-		log_context(mem_printf(q.m, "req=%s", q.http.id));
+		log_request(q.http.id);
 	ok = ok && route_serve(app, &q, &r, &e);
 	if (!ok)
 		answer_error(&q, &r, &e);
@@ -87,7 +87,7 @@ serve(struct app *app, FCGX_Request *fcgi)
 	if (said)
 		write_line(&q, &r, ms, ok ? NULL : &e);
 	http_close(&q.http);
-	log_context(NULL);
+	log_request(NULL);
 	mem_free(q.m);
 }
 

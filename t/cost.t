@@ -21,16 +21,16 @@ use Time::HiRes qw(sleep);
 # What it was; the ceiling is 1.05 of that. Instructions are those of a build
 # as configure makes it.
 my %instructions = (
-	voice     => 82_970,
-	status    => 85_630,
-	sms       => 93_630,
-	recording => 107_360,
+	voice     => 66_260,
+	status    => 69_550,
+	sms       => 76_510,
+	recording => 89_630,
 );
 my %buffers = (
-	'voice'             => 19,
+	'voice'             => 17,
 	'voice, again'      => 8,
 	'status'            => 17,
-	'sms'               => 21,
+	'sms'               => 19,
 	'recording'         => 22,
 	'sweep: claim'      => 15,
 	'sweep: transcript' => 43,

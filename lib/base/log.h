@@ -16,8 +16,9 @@ enum log_level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR };
 
 void	log_init(const char *program, enum log_level min);
 
-/* Context appended to every line until changed, e.g. "req=…"; NULL none. */
-void	log_context(const char *text);
+/* The request that every line is about until the next: "req=…" behind the
+ * message. NULL: none. */
+void	log_request(const char *id);
 
 /* fmt makes the key=value part; use log_quote() for values that need quoting. */
 void	log_at(enum log_level, const char *msg, const char *fmt, ...)

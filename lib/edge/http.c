@@ -3,6 +3,7 @@
 #include "edge/http.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -179,25 +180,32 @@ http_header(struct http_response *r, const char *name, const char *value)
 		buf_printf(r->headers, "%s: %s\r\n", name, value);
 }
 
+/* Piece by piece into libfcgi's buffer: printf() would be the larger part of
+ * answering. */
 void
 http_send(const struct http_request *q, const struct http_response *r)
 {
 	FCGX_Stream	*out = q->fcgi->out;
-	struct mem	*m = mem_new();
-	struct buf	*head = buf_new(m, 16384);
+	char		 number[32];
 
-	buf_printf(head, "Status: %d %s\r\n", r->status,
-	    reason_of(r->status));
-	if (r->type != NULL)
-		buf_printf(head, "Content-Type: %s\r\nContent-Length: "
-		    "%zu\r\n", r->type, r->body->len);
-	buf_printf(head, "X-Request-Id: %s\r\nCache-Control: no-store\r\n"
-	    "X-Content-Type-Options: nosniff\r\n%s\r\n", q->id == NULL ?
-	    "-" : q->id, r->headers->s);
-	(void)FCGX_PutStr(head->s, (int)head->len, out);
+	(void)snprintf(number, sizeof(number), "Status: %d ", r->status);
+	(void)FCGX_PutS(number, out);
+	(void)FCGX_PutS(reason_of(r->status), out);
+	if (r->type != NULL) {
+		(void)FCGX_PutS("\r\nContent-Type: ", out);
+		(void)FCGX_PutS(r->type, out);
+		(void)snprintf(number, sizeof(number), "\r\nContent-Length: "
+		    "%zu", r->body->len);
+		(void)FCGX_PutS(number, out);
+	}
+	(void)FCGX_PutS("\r\nX-Request-Id: ", out);
+	(void)FCGX_PutS(q->id == NULL ? "-" : q->id, out);
+	(void)FCGX_PutS("\r\nCache-Control: no-store\r\n"
+	    "X-Content-Type-Options: nosniff\r\n", out);
+	(void)FCGX_PutStr(r->headers->s, (int)r->headers->len, out);
+	(void)FCGX_PutStr("\r\n", 2, out);
 	if (r->type != NULL && r->body->len != 0)
 		(void)FCGX_PutStr(r->body->s, (int)r->body->len, out);
-	mem_free(m);
 }
 
 /* libfcgi lingers on a connection that it closes until the other side has
