@@ -61,9 +61,12 @@ subtest 'a call is stored once, and not again when it has been deleted' => sub {
 		->status } 1 .. 3;
 	is "@status", '200 200 200', 'Twilio asks three times';
 	is $rows->(), 1, 'one call';
-	like $t->sql('select id from twilio_calls where call_sid = ?',
-		$call{CallSid}), qr/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-
+	my $id = $t->sql('select id from twilio_calls where call_sid = ?',
+		$call{CallSid});
+	like $id, qr/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-
 		[89ab][0-9a-f]{3}-[0-9a-f]{12}$/x, 'under a UUID';
+	my $ms = hex substr $id =~ tr/-//dr, 0, 12;
+	cmp_ok abs(time - $ms / 1000), '<', 60, 'with the time in it';
 	$t->dbh->do('delete from twilio_calls where call_sid = ?', undef,
 		$call{CallSid});
 	is $t->post_signed('/api/twilio/voice', \%call)->status, 200,

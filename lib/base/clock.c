@@ -1,18 +1,30 @@
 /* SPDX-License-Identifier: ISC */
-/* clock: the monotonic one. */
+/* clock: the two of them. */
 #include "base/clock.h"
 
 #include <time.h>
 
 #include "base/banned.h"
 
-long
-clock_ms(void)
+static long
+ms_of(clockid_t clock)
 {
 	struct timespec t;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	(void)clock_gettime(clock, &t);
 	return (long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+long
+clock_ms(void)
+{
+	return ms_of(CLOCK_MONOTONIC);
+}
+
+long
+clock_unix_ms(void)
+{
+	return ms_of(CLOCK_REALTIME);
 }
 
 char *

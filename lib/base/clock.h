@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 long	 clock_ms(void);	/* CLOCK_MONOTONIC: goes on whatever date is set */
+long	 clock_unix_ms(void);	/* CLOCK_REALTIME: since 1970 */
 char	*clock_rfc3339(struct mem *, time_t);	/* UTC, whole seconds */
 
 #endif

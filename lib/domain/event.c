@@ -396,11 +396,14 @@ void
 event_first(const struct event *ev, struct mem *m,
     struct db_value values[EVENT_MAX_VALUES])
 {
-	unsigned char *id = mem_get(m, UUID_BYTES);
+	const unsigned long	 now = (unsigned long)clock_unix_ms();
+	unsigned char		*id = mem_get(m, UUID_BYTES);
 
 	/* Behind the key lies the rest of the hash; see dedupe(). */
 	memcpy(id, values[0].p + DEDUPE_BYTES, UUID_BYTES);
-	id[6] = (unsigned char)((id[6] & 0x0f) | 0x80);
+	for (size_t i = 0; i < 6; i++)
+		id[i] = (unsigned char)(now >> (8 * (5 - i)));
+	id[6] = (unsigned char)((id[6] & 0x0f) | 0x70);
 	id[8] = (unsigned char)((id[8] & 0x3f) | 0x80);
 	/* Instead of what it says about consent: nothing. */
 	values[ev->kind == EVENT_CALL ? 20 : 21] = db_bytes(id, UUID_BYTES);

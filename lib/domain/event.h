@@ -52,9 +52,10 @@ void		 event_values(const struct event *, const struct cfg *,
 		     struct mem *, struct db_value[EVENT_MAX_VALUES]);
 
 /* Completes them to those of SQL_CALL_FIRST or SQL_TEXT_FIRST: the id of the
- * row. It is made of the half of the event's hash that is not its key in the
- * journal, so that PostgreSQL need not ask for random bytes: a thirtieth of
- * its work. (UUID version 8, RFC 9562 section 5.8.) */
+ * row, a UUID of version 7 (RFC 9562 section 5.7). Ids in order of time are
+ * written side by side in the index, where there are a million, and what is
+ * chance in it is of that half of the event's hash that is not its key in the
+ * journal, so PostgreSQL need not ask for random bytes. */
 void		 event_first(const struct event *, struct mem *,
 		     struct db_value[EVENT_MAX_VALUES]);
 
