@@ -167,9 +167,7 @@ delete_at_twilio(struct sweep *s, struct mem *m)
 static void
 forget(struct sweep *s, struct mem *m)
 {
-	const long	kept = s->cfg->retention_days;
-	const long	days = kept != 0 && kept < s->cfg->journal_days ?
-			    kept : s->cfg->journal_days;
+	const long	days = journal_days(s->cfg);
 	struct err	e;
 	size_t		count = FORGET_BATCH;
 	bool		ok = journal_forget_sends(s->store, m, days, &e);
@@ -202,7 +200,7 @@ reconcile(struct sweep *s)
 	struct reconcile	r = { .cfg = s->cfg, .store = s->store };
 	struct err		e;
 
-	if (s->cfg->reconcile_minutes == 0 || service_asleep(s, TWILIO))
+	if (service_asleep(s, TWILIO))
 		return;
 	if (!reconcile_all(&r, &e))
 		return;		/* the log has it, and the work will meet it */
@@ -246,16 +244,20 @@ summary(const struct sweep *s, long started_ms)
 	    outages != 0 ? EXIT_LATER : 0;
 }
 
-/* Whether to go on to the recordings; a database that is away is met there. */
-static bool
-any_due(struct sweep *s, struct mem *m)
+/* What Twilio is asked, which may make more to do; a database that has gone
+ * away meanwhile is met by the recordings. */
+static void
+look_at_twilio(struct sweep *s)
 {
-	struct due	*due;
-	struct err	 e;
-	size_t		 count;
+	struct err e;
 
-	return s->again_ms != 0 || !work_due(s->store, m, 1, &due, &count,
-	    &e) || count != 0;
+	if (s->todo.sends && !service_asleep(s, TWILIO) && !settle_all(s, &e))
+		log_warn("sends not settled", "why=%s", log_quote(e.text));
+	if (s->todo.lists)
+		reconcile(s);
+	if ((s->todo.sends || s->todo.lists) &&
+	    !chores_ask(s->store, s->cfg, &s->todo, &e))
+		s->todo.due = true;
 }
 
 /* The exit status when the database cannot be used. */
@@ -280,26 +282,29 @@ run(struct sweep *s, struct mem *m, const struct options *o)
 		(void)fprintf(stderr, "ringback-sweep: %s\n", e.text);
 		return EXIT_LATER;
 	}
-	if (!replay(s, &e) || !services_load(s, &e)) {
+	if (!replay(s, &e) || !chores_ask(s->store, s->cfg, &s->todo, &e) ||
+	    (s->todo.pauses && !services_load(s, &e))) {
 		(void)snprintf(s->stop, sizeof(s->stop), "%.250s", e.text);
 		return summary(s, started_ms);
 	}
-	if (!service_asleep(s, TWILIO) && !settle_all(s, &e))
-		log_warn("sends not settled", "why=%s", log_quote(e.text));
-	reconcile(s);
-	tidy_late(s);
-	pass_recover(s, m);
-	if (any_due(s, m)) {
+	look_at_twilio(s);
+	if (s->todo.back)
+		tidy_late(s);
+	if (s->todo.leases)
+		pass_recover(s, m);
+	if (s->todo.due || s->again_ms != 0) {
 		if (!store_check_all(s->store, &e) && e.kind == ERR_CONFIG)
 			return no_database(&e);
 		pass_work(s, (size_t)(o->jobs != 0 ? o->jobs : s->cfg->sweep_jobs),
 		    (size_t)o->limit);
+		s->todo.deletions = s->cfg->delete_recordings;
 	}
-	if (s->cfg->delete_recordings && s->stop[0] == '\0' &&
+	if (s->todo.deletions && s->stop[0] == '\0' &&
 	    !service_asleep(s, TWILIO))
 		delete_at_twilio(s, m);
 	tidy_old(s);
-	forget(s, m);
+	if (s->todo.journal)
+		forget(s, m);
 	return summary(s, started_ms);
 }
 

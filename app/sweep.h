@@ -9,6 +9,7 @@
 
 #include "base/cfg.h"
 #include "base/mem.h"
+#include "domain/chores.h"
 #include "domain/work.h"
 #include "edge/fetch.h"
 
@@ -25,6 +26,7 @@ struct sweep {
 	struct mem		*m;		/* of the pass */
 	unsigned		 session;	/* in which leases were renewed */
 	const volatile sig_atomic_t *stopped;
+	struct chores		 todo;		/* as far as it is known */
 	struct job		*jobs;		/* in flight */
 	size_t			 running, ending;	/* once it is stored */
 	bool			 chatty;	/* a line per recording */

@@ -13,6 +13,16 @@
 #define OLD_BATCHES	20	/* in one pass */
 #define ERRANDS		100	/* to Twilio, in one pass */
 
+/* Twilio has it still. */
+static bool
+took(struct sweep *s, const struct erasure *sum)
+{
+	const bool any = sum->calls + sum->texts + sum->recordings != 0;
+
+	s->todo.errands = s->todo.errands || any;
+	return any;
+}
+
 void
 tidy_late(struct sweep *s)
 {
@@ -22,7 +32,7 @@ tidy_late(struct sweep *s)
 	if (!erasure_back(s->store, &sum, &e))
 		log_warn("not looked for what was erased", "why=%s",
 		    log_quote(e.text));
-	else if (sum.calls + sum.texts + sum.recordings != 0)
+	if (took(s, &sum))
 		log_info("erased again: it came late", "calls=%zu texts=%zu "
 		    "recordings=%zu", sum.calls, sum.texts, sum.recordings);
 }
@@ -33,7 +43,7 @@ take_old(struct sweep *s)
 	const long	days = s->cfg->retention_days;
 	struct erasure	sum = { 0 };
 	struct err	e;
-	bool		more = days != 0, ok = true;
+	bool		more = true, ok = true;
 
 	for (int i = 0; ok && more && !*s->stopped && i < OLD_BATCHES; i++)
 		ok = erasure_old(s->store, s->m, days, OLD_BATCH, &sum, &more,
@@ -41,7 +51,7 @@ take_old(struct sweep *s)
 	if (!ok)
 		log_warn("old calls and texts not erased", "why=%s",
 		    log_quote(e.text));
-	if (sum.calls + sum.texts + sum.recordings != 0)
+	if (took(s, &sum))
 		log_info("erased, for their age", "calls=%zu texts=%zu "
 		    "recordings=%zu transcripts=%zu", sum.calls, sum.texts,
 		    sum.recordings, sum.transcripts);
@@ -53,8 +63,9 @@ tidy_old(struct sweep *s)
 	struct wipe	w = { .cfg = s->cfg, .store = s->store };
 	struct err	e;
 
-	take_old(s);
-	if (*s->stopped || service_asleep(s, TWILIO))
+	if (s->todo.old)
+		take_old(s);
+	if (!s->todo.errands || *s->stopped || service_asleep(s, TWILIO))
 		return;
 	if (!wipe_noted(&w, ERRANDS, &e))
 		log_warn("erasing at Twilio put off", "why=%s",

@@ -112,6 +112,19 @@ subtest 'buffers of a sweep for each recording' => sub {
 	}
 };
 
+# Most minutes. Its own lock, and the one question what there is to do; not
+# the statements that would do it.
+subtest 'statements of a sweep with nothing to do' => sub {
+	explain($t);
+	my @plans = plans($t, sub {
+		my ($status) = Ringback::Pass->run($t);
+		is $status, 0, 'the pass ends well';
+	});
+	explain_no_more($t);
+	like $plans[0]{'Query Text'}, qr/pg_try_advisory_lock/, 'its lock';
+	figure('statements', scalar @plans, '<=', 2);
+};
+
 # --- commits ---------------------------------------------------------------
 
 # What is written has a number, and each commit of it waits for the disk.

@@ -92,6 +92,15 @@ journal_unbury(struct store *s, struct mem *m, const char *id, struct err *e)
 	return sql_run(s, m, SQL_UNBURY, values, NULL, e);
 }
 
+long
+journal_days(const struct cfg *cfg)
+{
+	const long kept = cfg->retention_days;
+
+	return kept != 0 && kept < cfg->journal_days ? kept :
+	    cfg->journal_days;
+}
+
 bool
 journal_forget(struct store *s, struct mem *m, long days, size_t most,
     size_t *count, struct err *e)

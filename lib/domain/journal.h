@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/cfg.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "domain/store.h"
@@ -50,6 +51,8 @@ MUST_CHECK bool	 journal_bury(struct store *, struct mem *,
 MUST_CHECK bool	 journal_unbury(struct store *, struct mem *, const char *id,
 		     struct err *);
 
+/* How long a webhook's bytes are kept, and what is remembered of sends. */
+long		 journal_days(const struct cfg *);
 /* Bodies and dead letters that are older than that, at most so many of them;
  * *count is how many it were. */
 MUST_CHECK bool	 journal_forget(struct store *, struct mem *, long days,

@@ -10,9 +10,9 @@
 enum sql_statement {
 #define SQL(id, programs, params, columns, text) id,
 #include "domain/sql.def"
-#include "domain/sql_sweep.def"
 #include "domain/sql_api.def"
 #include "domain/sql_erase.def"
+#include "domain/sql_sweep.def"
 #undef SQL
 	SQL_STATEMENTS
 };

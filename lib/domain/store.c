@@ -19,13 +19,13 @@ static const struct {
 	unsigned		programs;
 	struct db_statement	statement;
 } table[SQL_STATEMENTS] = {
-#define SQL_FIRST	0x100	/* a pass of the sweep has need of it always */
+#define SQL_FIRST	0x100	/* every pass of the sweep has need of it */
 #define SQL(id, programs, params, columns, text) \
 	{ programs, { #id, text, params, columns, false } },
 #include "domain/sql.def"
-#include "domain/sql_sweep.def"
 #include "domain/sql_api.def"
 #include "domain/sql_erase.def"
+#include "domain/sql_sweep.def"
 #undef SQL
 };
 
