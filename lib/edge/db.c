@@ -138,21 +138,24 @@ command(struct db *db, const char *sql, bool *yes, struct err *e)
 	return ok || down(db, e, "set up");
 }
 
-/* A number that nobody has: not another host's, nor that of our own session
- * before, which the server may not know to be over yet. */
+/* The lock's number is one that nobody has: not another host's, nor that of
+ * our own session before, which the server may not know to be over yet. */
 static bool
-take_lock(struct db *db, struct err *e)
+set_up(struct db *db, const char *settings, struct err *e)
 {
-	char		sql[96];
+	char		sql[512];
 	uint32_t	n;
 	bool		held = false;
 
+	if (!db->o.lock)
+		return command(db, settings, NULL, e);
 	for (int tries = 0; tries < 10 && !held; tries++) {
 		if (getrandom(&n, sizeof(n), 0) != sizeof(n))
 			abort();
 		db->lock = (long)(n & 0x7fffffff);
-		(void)snprintf(sql, sizeof(sql), "SELECT pg_try_advisory_lock("
-		    DB_LOCK_CLASS ", %ld)", db->lock);
+		(void)snprintf(sql, sizeof(sql), "%s; SELECT "
+		    "pg_try_advisory_lock(" DB_LOCK_CLASS ", %ld)", settings,
+		    db->lock);
 		if (!command(db, sql, &held, e))
 			return false;
 	}
@@ -260,7 +263,7 @@ prepare_all(struct db *db, bool later, struct err *e)
 static bool
 connect_once(struct db *db, struct err *e)
 {
-	char settings[512];
+	char settings[384];
 
 	db->conn = pq_connect(db->o.url, db->o.program, db->hangs,
 	    db->deadline_ms);
@@ -278,10 +281,7 @@ connect_once(struct db *db, struct err *e)
 	    "SET plan_cache_mode = %s", db->o.timeout_ms * 9 / 10,
 	    db->o.timeout_ms / 2, db->o.plan_each_time ?
 	    "force_custom_plan" : "auto");
-	if (!command(db, settings, NULL, e) || (db->o.lock &&
-	    !take_lock(db, e)))
-		return false;
-	if (!prepare_all(db, false, e)) {
+	if (!set_up(db, settings, e) || !prepare_all(db, false, e)) {
 		hang_up(db);
 		return false;
 	}
