@@ -20,6 +20,7 @@ use Ringback::Test;
 sub start ($class, $t, $env = {}, @args) {
 	my @before = @{ delete $env->{before} // [] };
 	my @preloaded = preloaded($env);
+	my @as = as_program('sweep');	# remembered: not in the child
 	my $dir = tempdir(CLEANUP => 1);
 	my $pid = fork // die "fork: $!";
 	if (!$pid) {
@@ -30,7 +31,7 @@ sub start ($class, $t, $env = {}, @args) {
 		open STDIN,  '<', '/dev/null';
 		open STDOUT, '>', "$dir/out";
 		open STDERR, '>', "$dir/err";
-		exec @before, as_program('sweep'), @preloaded, program($t),
+		exec @before, @as, @preloaded, program($t),
 			'-f', $t->dir . '/sweep.env', @args
 			or POSIX::_exit(127);
 	}

@@ -34,6 +34,7 @@ sub start ($class, $t, $env = {}) {
 	unlink $path;
 	my $listener = IO::Socket::UNIX->new(Local => $path, Listen => 16)
 		or die "$path: $!";
+	my @user = Ringback::Pass::as_program('hooks');
 	my $pid = fork // die "fork: $!";
 	if (!$pid) {
 		%ENV = (PATH => $ENV{PATH}, LANG => 'C.UTF-8',
@@ -43,9 +44,9 @@ sub start ($class, $t, $env = {}) {
 		POSIX::dup2(fileno $listener, 0) // POSIX::_exit(127);
 		open STDOUT, '>>', $t->dir . '/log/lone.log';
 		open STDERR, '>&', \*STDOUT;
-		exec @before, Ringback::Pass::as_program('hooks'), @as,
-			Ringback::Pass::program($t, 'worker'), '-f',
-			$t->dir . '/hooks.env', 'hooks' or POSIX::_exit(127);
+		exec @before, @user, @as, Ringback::Pass::program($t,
+			'worker'), '-f', $t->dir . '/hooks.env', 'hooks'
+			or POSIX::_exit(127);
 	}
 	# When the worker is gone, so is who listens: nobody waits in vain.
 	close $listener;
