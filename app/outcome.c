@@ -2,7 +2,6 @@
 /* outcome: the words and statuses for what did not go out. */
 #include "outcome.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "format/codes.h"
@@ -80,6 +79,7 @@ outcome_conclude(struct request *q, const struct fetch_answer *a,
 {
 	cJSON		*o = NULL;
 	struct err	 ignored;
+	double		 code;
 
 	*res = (struct outbox_result){ .state = "unknown", .status = 202 };
 	if (!json_parse_trusted(&o, q->m, a->body->s, a->body->len, &ignored))
@@ -96,8 +96,10 @@ outcome_conclude(struct request *q, const struct fetch_answer *a,
 	    (a->status >= 200 && a->status < 400))
 		return true;
 	res->state = "failed";
-	res->error_code = lround(fmin(fmax(json_number(o, "code", 0), 0),
-	    99999));	/* Twilio's codes have five digits */
+	/* Twilio's codes have five digits. fmin() and its like would be all
+	 * for which a worker has libm, 14 KB of memory each. */
+	code = json_number(o, "code", 0);
+	res->error_code = code <= 0 ? 0 : code >= 99999 ? 99999 : (long)code;
 	if (a->status == 0)
 		err_field(e, ERR_DOWN, "twilio_unreachable", "",
 		    "Twilio cannot be reached; nothing was sent");
