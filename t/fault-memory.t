@@ -96,7 +96,7 @@ subtest 'a webhook whose worker runs out of memory' => sub {
 	walk('a callback without a database', '/api/twilio/status',
 		\&callback, sampled(2));
 	start_database($t);
-	$in->verdict('memory, webhook', long() ? 250 : 150);
+	$in->verdict('memory, webhook', long() ? 200 : 140);
 	$in->nothing_lost('memory, webhook');
 };
 

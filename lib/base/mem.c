@@ -43,8 +43,11 @@ struct mem {
 	size_t		 used;		/* of the first block */
 };
 
-/* The next request takes it up. */
-static struct block *spare;
+/* The next request takes them up: its own, and that of what it does in one of
+ * its own on the way. */
+#define SPARES		2
+static struct block	*spare;
+static unsigned		 spares;
 
 static void *
 checked(void *p)
@@ -54,16 +57,42 @@ checked(void *p)
 	return p;
 }
 
+#define ROUNDED(n)	(((n) + sizeof(max_align_t) - 1) & \
+			~(sizeof(max_align_t) - 1))
+
+static struct block *
+take_block(void)
+{
+	struct block *b = spare;
+
+	if (b == NULL)
+		return checked(malloc(sizeof(*b)));
+	spare = b->next;
+	spares--;
+	return b;
+}
+
+static void
+put_back(struct block *b)
+{
+	if (spares == SPARES) {
+		free(b);
+		return;
+	}
+	b->next = spare;
+	spare = b;
+	spares++;
+}
+
 static void *
 small(struct mem *m, size_t n)
 {
 	struct block	*b = m->blocks;
 	char		*p;
 
-	n = (n + sizeof(max_align_t) - 1) & ~(sizeof(max_align_t) - 1);
-	if (b == NULL || m->used + n > sizeof(b->room)) {
-		b = spare != NULL ? spare : checked(malloc(sizeof(*b)));
-		spare = NULL;
+	n = ROUNDED(n);
+	if (m->used + n > sizeof(b->room)) {
+		b = take_block();
 		b->next = m->blocks;
 		m->blocks = b;
 		m->used = 0;
@@ -86,17 +115,29 @@ push(struct mem *m, size_t n)
 	return l;
 }
 
+/* It lies in its first block, too: there is hardly one that needs none. */
 struct mem *
 mem_new(void)
 {
-	return checked(calloc(1, sizeof(struct mem)));
+	struct block	*b;
+	struct mem	*m;
+
+	if (SMALL_BYTES == 0)
+		return checked(calloc(1, sizeof(*m)));
+	b = take_block();
+	b->next = NULL;
+	m = (void *)b->room;
+	m->newest = NULL;
+	m->blocks = b;
+	m->used = ROUNDED(sizeof(*m));
+	return m;
 }
 
 void
 mem_free(struct mem *m)
 {
 	struct link	*l;
-	struct block	*b;
+	struct block	*b, *next;
 
 	if (m == NULL)
 		return;
@@ -107,14 +148,13 @@ mem_free(struct mem *m)
 		if (l->fn == NULL || SMALL_BYTES == 0)
 			free(l);
 	}
-	while ((b = m->blocks) != NULL) {
-		m->blocks = b->next;
-		if (spare == NULL)
-			spare = b;
-		else
-			free(b);
+	b = m->blocks;
+	if (SMALL_BYTES == 0)
+		free(m);	/* else it goes with its block */
+	for (; b != NULL; b = next) {
+		next = b->next;
+		put_back(b);
 	}
-	free(m);
 }
 
 void *
