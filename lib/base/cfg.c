@@ -311,6 +311,7 @@ bool
 cfg_load(struct cfg **out, struct mem *m, const char *file,
     enum cfg_program program, struct buf *problems)
 {
+	struct mem	*own = mem_new();	/* what the file says */
 	struct cfg	*c = mem_get(m, sizeof(*c));
 	const struct env_line *lines[ROWS] = { NULL };
 	const char	*value, *installed;
@@ -323,7 +324,7 @@ cfg_load(struct cfg **out, struct mem *m, const char *file,
 	if (file == NULL && stat(installed, &st) == 0)
 		file = installed;
 	if (file != NULL)
-		read_file(m, file, lines, problems);
+		read_file(own, file, lines, problems);
 	c->file = mem_dup(m, file);
 	for (size_t i = 0; i < ROWS; i++) {
 		const struct row *r = &rows[i];
@@ -340,6 +341,7 @@ cfg_load(struct cfg **out, struct mem *m, const char *file,
 		if (value != NULL)
 			set(c, m, r, value, problems);
 	}
+	mem_free(own);
 	check_together(c, m, program, problems);
 	own_database(c, program);
 	*out = c;
