@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 # What a webhook costs, in counts that no clock and no busy machine can change:
-# the worker's instructions, as valgrind counts them, and the pages that
-# PostgreSQL touches for the hot statements. Each has a ceiling, five in a
+# the worker's instructions, as valgrind counts them, and its pages, and those
+# that PostgreSQL touches for the hot statements. Each has a ceiling, five in a
 # hundred above what it was when that was last written down: whoever passes it
 # has made webhooks dearer, and either finds out why or raises it knowingly.
 use v5.36;
@@ -35,6 +35,12 @@ my %buffers = (
 	'sweep: claim'      => 15,
 	'sweep: transcript' => 43,
 	'sweep: analysis'   => 24,
+);
+
+# In KiB, of a worker for webhooks that has answered 200.
+my %memory = (
+	heap         => 128,
+	'all in all' => 1330,
 );
 
 # One at a time: the bill, the transcript, the analysis and the next claim.
@@ -199,6 +205,28 @@ subtest 'instructions of the worker for each webhook' => sub {
 		ceiling($name, ($all - $none) / $POSTS, $instructions{$name},
 			'instructions');
 	}
+};
+
+# The pages that nobody else has. What libraries relocate is the most of all,
+# so one library more is seen here, too.
+subtest 'memory of a worker' => sub {
+	my $no = cannot_count() || $> && 'only root may look';
+	plan skip_all => $no if $no;
+	my $worker = Ringback::Worker->start($t);
+	my @bad = grep { $_ !~ /^20[04]$/ } map { $worker->post(@$_) }
+		map { my %kind = story(); @kind{qw(voice recording status sms)}
+		} 1 .. 50;
+	is_deeply \@bad, [], 'all are answered';
+	my $maps = Ringback::Test::slurp('/proc/' . $worker->pid . '/smaps');
+	my %seen;
+	for (split /^(?=[0-9a-f]+-[0-9a-f]+ )/m, $maps) {
+		my ($kib) = /^Private_Dirty: +(\d+)/m;
+		$seen{heap} += $kib if /\[heap\]/;
+		$seen{'all in all'} += $kib;
+	}
+	ceiling("memory: $_", $seen{$_}, $memory{$_}, 'KiB')
+		for sort keys %memory;
+	$worker->stop;
 };
 
 $instant->stop;

@@ -188,13 +188,15 @@ start_speech() {
 	wait_for speech http_ok "http://127.0.0.1:${state[speech]}/health"
 }
 
-# spawn-fcgi makes the socket, which nginx alone may use.
+# spawn-fcgi makes the socket, which nginx alone may use. What starting frees is
+# to be used again: see ringback-worker(8).
 start_pool() {
 	local -n prefix=as_$1
 	local -a socket=(-s "$sockets/$1.sock" -M 0660)
 	[ "$EUID" -ne 0 ] || socket+=(-U "ringback-$1" -G www-data)
 	rm -f "$sockets/$1.sock"
-	start "worker-$1" root spawn-fcgi -n "${socket[@]}" -- "${prefix[@]}" \
+	start "worker-$1" root env GLIBC_TUNABLES=glibc.malloc.tcache_max=128 \
+	    spawn-fcgi -n "${socket[@]}" -- "${prefix[@]}" \
 	    "$(command -v multiwatch)" -f "$workers" -r 1000000 -s TERM -- \
 	    "$bindir/ringback-worker" -f "$dir/$1.env" "$1"
 	wait_for "worker-$1" test -S "$sockets/$1.sock"

@@ -38,7 +38,8 @@ sub start ($class, $t, $env = {}) {
 	my $pid = fork // die "fork: $!";
 	if (!$pid) {
 		%ENV = (PATH => $ENV{PATH}, LANG => 'C.UTF-8',
-			GNUTLS_NO_IMPLICIT_INIT => 1, %env,
+			GNUTLS_NO_IMPLICIT_INIT => 1, GLIBC_TUNABLES =>
+			'glibc.malloc.tcache_max=128', %env,
 			map { $_ => $ENV{$_} } grep { /SAN_OPTIONS$|^GCOV_/ }
 			keys %ENV);
 		POSIX::dup2(fileno $listener, 0) // POSIX::_exit(127);
