@@ -217,15 +217,19 @@ subtest 'memory of a worker' => sub {
 		map { my %kind = story(); @kind{qw(voice recording status sms)}
 		} 1 .. 50;
 	is_deeply \@bad, [], 'all are answered';
-	my $maps = Ringback::Test::slurp('/proc/' . $worker->pid . '/smaps');
-	my %seen;
+	my $maps = eval { Ringback::Test::slurp('/proc/' . $worker->pid
+		. '/smaps') } // '';
+	my %seen = (heap => 0, 'all in all' => 0);
 	for (split /^(?=[0-9a-f]+-[0-9a-f]+ )/m, $maps) {
 		my ($kib) = /^Private_Dirty: +(\d+)/m;
 		$seen{heap} += $kib if /\[heap\]/;
 		$seen{'all in all'} += $kib;
 	}
-	ceiling("memory: $_", $seen{$_}, $memory{$_}, 'KiB')
-		for sort keys %memory;
+	SKIP: {
+		skip 'this root may not look', 2 if $maps eq '';
+		ceiling("memory: $_", $seen{$_}, $memory{$_}, 'KiB')
+			for sort keys %memory;
+	}
 	$worker->stop;
 };
 
