@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -28,8 +29,28 @@ struct counters {
 	_Atomic uint64_t	words[METRIC_WORDS];
 };
 
-static struct counters	 own;
-static struct counters	*shared = &own;
+static struct counters	*shared;	/* NULL: not opened */
+
+/* Of this process alone; not in its image, where they would part other pages
+ * from each other for as long as it lives. */
+static struct counters *
+own(void)
+{
+	struct counters *c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (c == MAP_FAILED)
+		abort();
+	return c;
+}
+
+static struct counters *
+counters(void)
+{
+	if (shared == NULL)
+		shared = own();
+	return shared;
+}
 
 /* FNV-1a over the table: another version's file is started afresh. */
 static uint64_t
@@ -81,14 +102,14 @@ metric_open(const char *path)
 void
 metric_add(enum metric which, uint64_t n)
 {
-	(void)atomic_fetch_add_explicit(&shared->value[which], n,
+	(void)atomic_fetch_add_explicit(&counters()->value[which], n,
 	    memory_order_relaxed);
 }
 
 _Atomic uint64_t *
 metric_words(void)
 {
-	return shared->words;
+	return counters()->words;
 }
 
 void
@@ -102,7 +123,7 @@ metric_print(struct buf *out)
 		    rows[i].labels[0] == '\0' ? "" : "{", rows[i].labels,
 		    rows[i].labels[0] == '\0' ? "" : "}",
 		    (unsigned long long)atomic_load_explicit(
-		    &shared->value[i], memory_order_relaxed));
+		    &counters()->value[i], memory_order_relaxed));
 	}
 }
 
