@@ -47,7 +47,7 @@ log_request(const char *id)
 const char *
 log_quote(const char *s)
 {
-	static char	 ring[4][600];
+	static char	 ring[4][560];	/* a worker's statics fill a page */
 	static int	 next;
 	char		*out = ring[next++ & 3], *p = out;
 	char		*end = out + sizeof(ring[0]) - 8;

@@ -17,7 +17,7 @@
 
 /* More than nginx keeps with one worker, most of the time; those beyond are
  * closed after one request, as all would be without FCGI_KEEP_CONN. */
-#define MAX_KEPT	32
+#define MAX_KEPT	16
 
 /* libfcgi waits for the rest of a request for ever, should its sender stop in
  * the middle (FAULTS T19). Nothing that a worker does takes half as long. */
