@@ -39,8 +39,8 @@ my %buffers = (
 
 # In KiB, of a worker for webhooks that has answered 200.
 my %memory = (
-	heap         => 128,
-	'all in all' => 1330,
+	heap         => 120,
+	'all in all' => 1310,
 );
 
 # One at a time: the bill, the transcript, the analysis and the next claim.
