@@ -116,7 +116,7 @@ sub walk_pass ($what, $step, %o) {
 }
 
 subtest 'a sweep that runs out of memory' => sub {
-	$in->stock(long() ? 1_800 : 150);
+	$in->stock(long() ? 1_800 : 250);
 	walk_pass('a pass', 16, but => 'libcrypto.so.3');
 	$in->verdict('memory, sweep', long() ? 1_200 : 70);
 	# Most of the others ask for the same again and again.

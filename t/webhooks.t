@@ -65,7 +65,8 @@ subtest 'a call is stored once, and not again when it has been deleted' => sub {
 		$call{CallSid});
 	like $id, qr/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-
 		[89ab][0-9a-f]{3}-[0-9a-f]{12}$/x, 'under a UUID';
-	my $ms = hex substr $id =~ tr/-//dr, 0, 12;
+	my $ms = unpack 'Q>', pack 'H16', '0000' . substr $id =~ tr/-//dr, 0,
+		12;
 	cmp_ok abs(time - $ms / 1000), '<', 60, 'with the time in it';
 	$t->dbh->do('delete from twilio_calls where call_sid = ?', undef,
 		$call{CallSid});
