@@ -180,16 +180,14 @@ static enum sign_result
 check(struct mem *m, const char *header, const char *token, const char *given,
     const struct form *f)
 {
-	const char	*ports[PORTS] = { given, NULL };
-	const char	*url;
+	const char *base, *url;
 
 	for (int query = AS_SENT; query < QUERIES; query++) {
 		for (int port = 0; port < PORTS; port++) {
-			if (ports[port] == NULL)
-				ports[port] = other_port(m, given);
-			url = query == AS_SENT ? ports[port] :
-			    respell(m, ports[port], (enum query)query);
-			if (query != AS_SENT && strcmp(url, ports[port]) == 0)
+			base = port == 0 ? given : other_port(m, given);
+			url = query == AS_SENT ? base :
+			    respell(m, base, (enum query)query);
+			if (query != AS_SENT && strcmp(url, base) == 0)
 				continue;
 			if (CRYPTO_memcmp(signature(m, token, url, f), header,
 			    SIGNATURE_CHARS) != 0)
