@@ -123,7 +123,7 @@ subtest 'secrets are not compared byte by byte' => sub {
 	my %known = (
 		'lib/format/sign.c' => [ 'strncasecmp(url, "https:",',
 		    'strncasecmp(p, escapes[i].escaped,',
-		    'strcmp(url, ports[port])' ],	# spellings of it
+		    'strcmp(url, base)' ],	# spellings of it
 		'lib/domain/key.c' => [ 'memcmp(scope_words[i].word, p,',
 		    'strncasecmp(header, scheme,' ],	# "Bearer"
 		'lib/domain/account.c' => [ 'strcmp(a->sid, sid)' ],

@@ -256,7 +256,7 @@ sub _authorization ($self) {
 		. 'Authorization: ' . pick('', 'Bearer', 'Bearer ',
 		'Basic ' . 'QQ' x some(2000), 'Bearer tw_' . 'a' x 8 . '_'
 		. 'b' x 43, 'Bearer ' . odd_line(), bent("Bearer $self->{key}x")
-		=~ tr/\r\n/xx/r . 'x') . "\r\n", '', 0);
+		=~ tr/\r\n/xx/r . '!') . "\r\n", '', 0);	# in no key
 }
 
 # A genuine request that ends too early.
