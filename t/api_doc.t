@@ -475,4 +475,5 @@ subtest 'and are valid by their schemas' => sub {
 		@$problems . ' answers';
 };
 
-$t->done;
+# An nginx that makes way for another, as here, may say who still talks to it.
+$t->done(but => qr/open socket #\d+ left in connection/);

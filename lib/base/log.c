@@ -121,7 +121,7 @@ add(char *line, size_t *n, const char *s)
 	*n += bytes;
 }
 
-/* What of a line is the same for a second: when, and who says it. */
+/* When, and who says it; most of that is the same for a second. */
 static void
 begin(char *line, size_t *n, enum log_level level)
 {

@@ -133,7 +133,9 @@ sub _rows ($self, $table, $column, @sids) {
 
 # What a webhook is about.
 sub _sid ($post) {
-	return $post->[1]{MessageSid} // $post->[1]{CallSid};
+	my $form = $post->[1];
+	return $form->{MessageSid} // $form->{RecordingSid}
+		// $form->{CallSid};
 }
 
 # As nginx and Twilio would, sends again what got no good answer.
