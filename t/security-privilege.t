@@ -115,6 +115,21 @@ $half->autoflush(1);
 my $half_at = time;
 print {$half} record(1, pack 'nCx5', 1, 0);
 
+# nginx connects, and may have to wait for a processor before it writes. A
+# worker that is interrupted meanwhile, as by the tick that watches over it,
+# waits on.
+subtest 'T19: a connection outlives whatever interrupts its worker' => sub {
+	my $s = IO::Socket::UNIX->new(Peer => "$dir/run/api.sock")
+		or die "api.sock: $!";
+	sleep 0.2;	# one of them has accepted it
+	kill ALRM => workers($t, 'api');
+	sleep 0.2;
+	$s->autoflush(1);
+	print {$s} record(1, pack 'nCx5', 1, 0), record(4, ''), record(5, '');
+	ok IO::Select->new($s)->can_read(10), 'it is answered';
+	ok sysread($s, my $bytes, 4096), '… in so many words';
+};
+
 subtest 'T19: lengths that a worker dies of cost that worker' => sub {
 	plan skip_all => "$watched ends otherwise" if $watched;
 	my $times = long() ? 200 : 20;

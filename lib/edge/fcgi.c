@@ -122,7 +122,6 @@ fcgi_open(struct fcgi **out, struct mem *m, int listen_fd, struct err *e)
 static void
 put_back(struct fcgi *f, struct connection *c)
 {
-	c->request.listen_sock = -1;
 	if (c->request.ipcFd < 0) {
 		c->watched = false;
 	} else if (!c->watched) {
@@ -133,9 +132,7 @@ put_back(struct fcgi *f, struct connection *c)
 	}
 }
 
-/* The last is always free: put_back() does not keep it. Only one that is to
- * accept knows the socket, or libfcgi would accept a new connection in place
- * of a kept one that fails, unseen by us. */
+/* The last is always free: put_back() does not keep it. */
 static struct connection *
 unused(struct fcgi *f)
 {
@@ -143,8 +140,23 @@ unused(struct fcgi *f)
 
 	while (c->request.ipcFd >= 0)
 		c++;
-	c->request.listen_sock = f->listen;
 	return c;
+}
+
+/* Not libfcgi's accept: behind it libfcgi polls the connection, and closes it
+ * when a tick interrupts that before nginx has sent its first byte. False
+ * without an error: another worker was faster, or nginx has gone away. */
+static bool
+accept_new(struct fcgi *f, struct connection *c, struct err *e)
+{
+	c->request.ipcFd = accept4(f->listen, NULL, NULL, SOCK_CLOEXEC);
+	if (c->request.ipcFd >= 0) {
+		c->request.keepConnection = 1;	/* or libfcgi closes it */
+		return true;
+	}
+	if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+		err_sys(e, "accept");
+	return false;
 }
 
 /* nginx hangs up on what it keeps no longer, but also behind a request whose
@@ -163,15 +175,16 @@ take(struct fcgi *f, const struct epoll_event *ev, struct err *e)
 {
 	bool			 kept = ev->data.ptr != &f->listen;
 	struct connection	*c = kept ? ev->data.ptr : unused(f);
-	int			 n;
 
 	if (kept && (ev->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 &&
 	    is_over(c)) {
 		hang_up(c);
 		return false;
 	}
+	if (!kept && !accept_new(f, c, e))
+		return false;
 	busy = 0;
-	if ((n = FCGX_Accept_r(&c->request)) == 0) {
+	if (FCGX_Accept_r(&c->request) == 0) {
 		if (f->stopping)
 			c->request.keepConnection = 0;	/* or it never ends */
 		f->current = c;
@@ -179,12 +192,7 @@ take(struct fcgi *f, const struct epoll_event *ev, struct err *e)
 	}
 	busy = IDLE;
 	c->watched = false;
-	c->request.listen_sock = -1;
-	/* Another worker was faster, or nginx has gone away. */
-	if (kept || n == -EAGAIN || n == -ECONNABORTED)
-		return false;
-	errno = -n;
-	return err_sys(e, "accept");
+	return false;
 }
 
 FCGX_Request *
