@@ -47,7 +47,7 @@ sub _pass ($s, $slow, $jobs) {
 		my ($kib) = Ringback::Test::slurp('/proc/' . $pass->pid
 			. '/status') =~ /^VmHWM:\s+(\d+)/m or last;
 		$most = $kib;
-		sleep 0.05;
+		sleep 0.005;
 	}
 	my $seconds = time - $start;
 	my ($status, $out, $err) = $pass->end;
