@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <libpq-fe.h>
@@ -13,6 +14,11 @@
 #include "base/banned.h"
 
 #define MAX_VALUES	40
+/* In one transaction. The larger it is, the later its first is told, and all
+ * that are told at once ask for the next thing at once, too: with 64 requests
+ * of half a second in flight all in step, and 6 % late. Eight are 4 % late,
+ * and no fewer recordings a second where nobody has to be waited for. */
+#define MOST		8
 #define AGAIN_MS	1000
 
 struct entry {
@@ -51,14 +57,19 @@ queue_add(struct queue *q, struct entry *en)
 	q->end = &en->next;
 }
 
+/* The first of them, at most so many. */
 static struct entry *
-queue_take_all(struct queue *q)
+queue_take(struct queue *q, size_t most)
 {
-	struct entry *all = q->first;
+	struct entry	*first = q->first, **end = &q->first;
 
-	q->first = NULL;
-	q->end = &q->first;
-	return all;
+	for (; *end != NULL && most != 0; most--)
+		end = &(*end)->next;
+	q->first = *end;
+	if (q->first == NULL)
+		q->end = &q->first;
+	*end = NULL;
+	return first;
 }
 
 /* Whoever added them is gone already, or going. */
@@ -169,7 +180,7 @@ batch_send(struct batch *b)
 	if (b->out.first != NULL || b->waiting.first == NULL ||
 	    clock_ms() < b->hold_ms)
 		return;
-	b->out.first = queue_take_all(&b->waiting);
+	b->out.first = queue_take(&b->waiting, MOST);
 	b->at = b->out.first;
 	b->over = b->refused = false;
 	b->why.kind = ERR_NONE;
@@ -262,7 +273,7 @@ tell_all(struct batch *b)
 	struct entry	*next;
 	struct db_rows	*rows;
 
-	for (struct entry *en = queue_take_all(&b->out); en != NULL; en = next) {
+	for (struct entry *en = queue_take(&b->out, SIZE_MAX); en != NULL; en = next) {
 		next = en->next;
 		rows = NULL;
 		if (why.kind == ERR_NONE && !refused) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* batch: statements that are committed together, while their callers go on
  * with something else. What is added waits until the server has answered the
- * batch before; then all that waits is sent at once and is one transaction,
- * so that many are as dear as one: a commit, and a way there and back.
+ * batch before; then several that wait are sent at once and are one
+ * transaction: a commit, and a way there and back.
  *
  * Each is told how it went only when the commit is known. When the server
  * refuses one, all of them are undone, and each is run again by itself: one
@@ -30,7 +30,7 @@ void		 batch_add(struct batch *, struct mem *, size_t which,
 		     const struct db_value *, bool (*done)(void *arg,
 		     struct db_rows *, const struct err *), void *arg);
 
-/* Sends what waits, unless a batch is under way. */
+/* Sends the first of what waits, unless a batch is under way. */
 void		 batch_send(struct batch *);
 /* Takes what the server has answered, without waiting for it. */
 void		 batch_take(struct batch *);
