@@ -252,20 +252,25 @@ job_start(struct sweep *s, struct mem *own, const struct claim *c)
 	}
 }
 
-void
+bool
 job_heartbeat(struct sweep *s)
 {
 	struct err	 e;
 	struct job	*next;
 	bool		 held;
 
+	if (!work_live(s->store, s->cfg, s->id, &e)) {
+		log_warn("leases not renewed", "why=%s", log_quote(e.text));
+		return false;
+	}
 	for (struct job *j = s->jobs; j != NULL; j = next) {
 		next = j->next;
 		/* What is in the batch will hear of it there. */
-		if (work_heartbeat(s->store, j->m, s->cfg, &j->c, &held,
-		    &e) && !held && !j->storing)
+		if (work_held(s->store, &j->c, &held, &e) && !held &&
+		    !j->storing)
 			job_dropped(j, true, NULL);
 	}
+	return true;
 }
 
 void

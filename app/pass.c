@@ -61,8 +61,8 @@ claim(struct sweep *s, size_t jobs, size_t limit)
 	}
 	s->claiming = room;
 	s->claim_mem = mem_new();
-	work_claim(s->batch, s->claim_mem, s->cfg, &scope,
-	    store_lock(s->store), room, &s->mark, on_claim, s);
+	work_claim(s->batch, s->claim_mem, &scope, s->id, room, &s->mark,
+	    on_claim, s);
 }
 
 /* Nothing is in flight: wait for what is due within seconds, once it is. */
@@ -80,7 +80,7 @@ wait_for_soon(struct sweep *s, long pass_end_ms)
 	return true;
 }
 
-/* What dead sweeps held will be due in some seconds; see work_recover(). */
+/* What dead sweeps held will be free in some seconds; see work_recover(). */
 void
 pass_recover(struct sweep *s, struct mem *m)
 {
@@ -90,27 +90,31 @@ pass_recover(struct sweep *s, struct mem *m)
 	if (!work_recover(s->store, m, &count, &e))
 		log_warn("leases not looked at", "why=%s", log_quote(e.text));
 	else if (count != 0) {
-		log_info("taking over from a dead sweep", "recordings=%zu",
-		    count);
+		log_info("taking over from dead sweeps", "sweeps=%zu", count);
 		s->again_ms = clock_ms() + RECOVERED_MS;
 	}
 }
 
 /* Cut off from the database our leases are as good as given up: whoever
- * looks next takes them over, unless we renew them first. */
+ * looks next takes them over, unless we say first that we are still here. */
 static void
 stay_connected(struct sweep *s)
 {
-	struct err e;
+	struct err	e;
+	unsigned	session;
+	bool		ok;
 
 	store_until(s->store, clock_ms() + RECONNECT_MS);
-	if (!store_check(s->store, &e))
+	if (!(ok = store_check(s->store, &e)))
 		log_debug("database", "why=%s", log_quote(e.text));
 	store_until(s->store, 0);
-	if (store_sessions(s->store) != s->session) {
-		s->session = store_sessions(s->store);
-		job_heartbeat(s);
-	}
+	session = store_sessions(s->store);
+	if (!ok || session == s->session)
+		return;
+	if (s->id == 0)
+		s->id = store_lock(s->store);
+	if (job_heartbeat(s))
+		s->session = session;
 }
 
 void
@@ -119,10 +123,15 @@ pass_work(struct sweep *s, size_t jobs, size_t limit)
 	const long	beat_ms = s->cfg->lease_secs * 1000 / 4;
 	long		next_beat = clock_ms() + beat_ms;
 	const long	patience = clock_ms() + 30000;
+	struct err	e;
 	short		events;
 	int		socket;
 
 	while (!*s->stopped) {
+		if (s->id != 0 && clock_ms() >= next_beat) {
+			(void)job_heartbeat(s);
+			next_beat = clock_ms() + beat_ms;
+		}
 		batch_take(s->batch);
 		if (!batch_is_out(s->batch)) {
 			stay_connected(s);
@@ -135,13 +144,12 @@ pass_work(struct sweep *s, size_t jobs, size_t limit)
 			break;
 		socket = batch_socket(s->batch, &events);
 		(void)fetch_wait(s->fetch, socket, events, 250);
-		if (clock_ms() >= next_beat) {
-			job_heartbeat(s);
-			next_beat = clock_ms() + beat_ms;
-		}
 	}
 	if (*s->stopped) {
 		job_release_all(s);
 		(void)snprintf(s->stop, sizeof(s->stop), "stopped by a signal");
 	}
+	if (s->id != 0 && !work_leave(s->store, s->id, &e))
+		log_debug("leases end by themselves", "why=%s",
+		    log_quote(e.text));
 }

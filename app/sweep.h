@@ -24,7 +24,8 @@ struct sweep {
 	struct batch		*batch;		/* what is stored together */
 	struct fetch		*fetch;
 	struct mem		*m;		/* of the pass */
-	unsigned		 session;	/* in which leases were renewed */
+	long			 id;		/* see work_live(); 0: none yet */
+	unsigned		 session;	/* in which it said that it lives */
 	const volatile sig_atomic_t *stopped;
 	struct chores		 todo;		/* as far as it is known */
 	struct job		*jobs;		/* in flight */
@@ -52,7 +53,7 @@ struct sweep {
 
 /* --- its recordings, pass.c --- */
 
-/* What dead sweeps held will be due in some seconds. */
+/* What dead sweeps held will be free in some seconds. */
 void	 pass_recover(struct sweep *, struct mem *);
 /* Claims recordings and works on them until there are no more. */
 void	 pass_work(struct sweep *, size_t jobs, size_t limit);
@@ -60,8 +61,9 @@ void	 pass_work(struct sweep *, size_t jobs, size_t limit);
 /* One recording from claim to done, driven by fetch_wait(). The job frees
  * itself when it is over. */
 void	 job_start(struct sweep *, struct mem *own, const struct claim *);
-/* Renews every lease; call it well within LEASE_SECONDS. */
-void	 job_heartbeat(struct sweep *);
+/* Says that we live, and drops what we have no more; call it well within
+ * LEASE_SECONDS. False: the database is away. */
+bool	 job_heartbeat(struct sweep *);
 /* Gives back what is in flight, uncounted: the pass is being stopped. */
 void	 job_release_all(struct sweep *);
 

@@ -31,8 +31,9 @@ DECLARE
 		'ringback-sweep'];
 	tables constant text[] := ARRAY['twilio_calls', 'twilio_sms',
 		'twilio_recordings', 'transcriptions', 'webhook_events',
-		'reconciliations', 'pauses', 'api_calls', 'erased', 'numbers',
-		'api_keys', 'api_requests', 'opt_outs', 'send_counters'];
+		'reconciliations', 'pauses', 'sweeps', 'api_calls', 'erased',
+		'numbers', 'api_keys', 'api_requests', 'opt_outs',
+		'send_counters'];
 BEGIN
 	IF to_regclass('send_counters') IS NULL THEN
 		RAISE EXCEPTION 'run create_twilio_tables.sql first';
@@ -129,6 +130,7 @@ GRANT SELECT ON twilio_calls, twilio_sms, twilio_recordings, transcriptions
 GRANT SELECT (id, route, sid, status, received_at, refused) ON webhook_events
 	TO "ringback-api";
 GRANT SELECT (service) ON pauses TO "ringback-api";
+GRANT SELECT (id, until) ON sweeps TO "ringback-api";
 
 GRANT SELECT (id, secret_sha256, user_id, scopes, expires_at, revoked_at,
 		last_used_at),
@@ -163,7 +165,7 @@ GRANT SELECT, UPDATE (transcription_id, error_message)
 GRANT SELECT ON twilio_sms TO "ringback-sweep";
 GRANT SELECT, INSERT, UPDATE ON api_calls, reconciliations
 	TO "ringback-sweep";
-GRANT SELECT, INSERT, UPDATE, DELETE ON pauses TO "ringback-sweep";
+GRANT SELECT, INSERT, UPDATE, DELETE ON pauses, sweeps TO "ringback-sweep";
 
 -- Sends whose outcome nobody knew, and what is old enough to be forgotten.
 GRANT SELECT (row_id, created_at), UPDATE (state), DELETE ON api_requests

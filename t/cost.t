@@ -32,8 +32,8 @@ my %buffers = (
 	'status'            => 17,
 	'sms'               => 19,
 	'recording'         => 22,
-	'sweep: claim'      => 15,
-	'sweep: transcript' => 43,
+	'sweep: claim'      => 11,
+	'sweep: transcript' => 40,
 	'sweep: analysis'   => 24,
 );
 
@@ -44,8 +44,8 @@ my %memory = (
 );
 
 # One at a time: the bill, the transcript, the analysis and the next claim.
-# Many: what comes in while the database is busy is one commit, so how many
-# that are is for the machine to say; 0.3 is usual.
+# Many: of what comes in while the database is busy up to eight are one commit;
+# how many that are is for the machine to say; 0.45 is usual.
 my %commits = (1 => 3.1, 32 => 0.8);
 
 my $POSTS = 40;

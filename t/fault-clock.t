@@ -126,7 +126,7 @@ sub left ($day) {
 				$row{$_} = 'a time';
 			}
 			delete @row{ $row{dedupe} ? qw(id dedupe body)
-				: 'holder' };	# which no two share
+				: 'sweep' };	# which no two share
 			push @rows, join ' ', $table, map { $_ . '='
 				. to_json($row{$_}) } sort keys %row;
 		}
@@ -213,8 +213,10 @@ for my $one (@ODD) {
 # --- leases and deadlines --------------------------------------------------
 
 sub recording_row ($sid) {
-	return $t->row('select *, extract(epoch from run_at - now()) as left
-		from twilio_recordings where recording_sid = ?', $sid);
+	return $t->row('select *, extract(epoch from until - now()) as left,
+		extract(epoch from run_at - now()) as due_in
+		from twilio_recordings r left join sweeps s on s.id = r.sweep
+		where recording_sid = ?', $sid);
 }
 
 subtest 'nobody takes from a sweep what it holds' => sub {
@@ -230,8 +232,8 @@ subtest 'nobody takes from a sweep what it holds' => sub {
 	for my $seconds ($DAY, -$DAY) {
 		$clock->set($seconds);
 		my $row = recording_row($sid);
-		$t->wait_for('a heartbeat', sub { recording_row($sid)->{run_at}
-			ne $row->{run_at} }) if $seconds < 0;
+		$t->wait_for('a heartbeat', sub { recording_row($sid)->{until}
+			ne $row->{until} }) if $seconds < 0;
 		for my $day (grep { $AWAY{ $_->{what} } } @days) {
 			my (undef, $out) = Ringback::Pass->run($t, $day->{env});
 			$taken += $out !~ /: 0 done, .* 0 later/;
@@ -262,7 +264,7 @@ subtest 'a date to come back at is not taken to be days away' => sub {
 	my $row = recording_row($sid);
 	is "$row->{status} $row->{attempts}", 'pending 0', 'an outage';
 	figure('a clock a day behind: an answer promised in 60 s is asked for '
-		. 'within', sprintf('%.0f', $row->{left}), '<=', 900,
+		. 'within', sprintf('%.0f', $row->{due_in}), '<=', 900,
 		unit => 's');
 	$t->dbh->do('delete from twilio_recordings where recording_sid = ?',
 		undef, $sid);

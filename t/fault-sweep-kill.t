@@ -157,6 +157,7 @@ sub round () {
 	sweeps_are_gone();
 	$again{ $_->[0] }{ $_->[1] }++ for in_flight(@due);
 	# Stands for the end of the dead sweeps' leases.
+	$t->dbh->do('update sweeps set until = now()');
 	$t->dbh->do(q{update twilio_recordings set run_at = now() where
 		recording_sid = any(?) and step in ('download', 'analyse')},
 		undef, \@due);

@@ -195,7 +195,7 @@ my %columns = (
 	    transcription_id status created_at updated_at account_sid channels
 	    source track started_at twilio_status error_code step
 	    attempts first_attempt_at run_at lease last_error deleted_at user_id
-	    metadata holder parts',
+	    metadata sweep parts',
 	transcriptions => 'id user_id filename file_url transcription
 	    duration_seconds analysis status metadata error created_at
 	    updated_at recording_sid call_sid language model segments
@@ -205,6 +205,7 @@ my %columns = (
 	reconciliations => 'account_sid list watermark deep_at started_at since
 	    next_page run_at',
 	pauses       => 'service since until why',
+	sweeps       => 'id lock until',
 	api_calls    => 'id recording_sid step started_at finished_at outcome
 	    units',
 	erased       => 'sid account_sid why erased_at run_at attempts',
@@ -422,6 +423,26 @@ subtest 'due recordings are found without looking at the others' => sub {
 		 WHERE step IN ('wait', 'download', 'analyse')
 		 ORDER BY run_at, id LIMIT 2}), [['RE1000'], ['RE2000']],
 	    'oldest first';
+};
+
+# What an older sweep says when it claims; it takes run_at for the lease's end.
+my $OLDER_CLAIM = q{UPDATE twilio_recordings SET lease = gen_random_uuid(),
+	holder = 1, run_at = now() + interval '1 minute' WHERE run_at <= now()};
+
+subtest 'an older sweep keeps what it has, and takes nothing more' => sub {
+	my $dbh = guide_setup(new_database('older_sweep'));
+	$dbh->do('ALTER TABLE twilio_recordings ADD COLUMN holder integer');
+	$dbh->do(q{INSERT INTO twilio_recordings (recording_sid) VALUES
+		('RE1')});
+	is $dbh->do($OLDER_CLAIM), 1, 'it has one';
+	$dbh->do(q{INSERT INTO twilio_recordings (recording_sid) VALUES
+		('RE2')});
+	undef $dbh;
+	$dbh = guide_setup('older_sweep');
+	is_deeply rows($dbh, q{SELECT recording_sid, run_at > now() +
+		interval '50 minutes' FROM twilio_recordings ORDER BY 1}),
+		[['RE1', 1], ['RE2', 0]], 'that is left to it, if it is slow';
+	is sqlstate($dbh, $OLDER_CLAIM), '42703', 'the other is not for it';
 };
 
 subtest 'a page of history costs the same for whoever, however deep' => sub {

@@ -3,11 +3,13 @@
 # recording is transcribed once and stored once, and what has been paid for is
 # kept.
 use v5.36;
+use DBD::Pg qw(:async);
 use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Ringback::Outside qw(speech long_speech FRAME);
 use Ringback::Pass;
+use Ringback::Plans qw(explain explain_no_more plans);
 use Ringback::Test;
 use Ringback::Trouble qw(crash_database start_database);
 
@@ -22,8 +24,16 @@ sub due ($media = speech(++$frames)) {
 }
 
 sub recording_row ($sid) {
-	return $t->row('select *, run_at <= clock_timestamp() as due from
-		twilio_recordings where recording_sid = ?', $sid);
+	return $t->row('select * from twilio_recordings where recording_sid =
+		?', $sid);
+}
+
+# When the sweep that has it must have said again that it lives; else anybody
+# may have it.
+sub leased_until ($sid) {
+	return $t->sql('select until from sweeps s join twilio_recordings r on
+		r.sweep = s.id and lease is not null and until > now() where
+		recording_sid = ?', $sid);
 }
 
 sub transcript_row ($sid) {
@@ -50,7 +60,7 @@ sub wait_until_asked ($name, $times = 1) {
 # The lease of a dead sweep runs out by itself.
 sub wait_for_lease (@sids) {
 	return $t->wait_for('the end of the lease', sub {
-		return @sids == grep { recording_row($_)->{due} } @sids;
+		return !grep { leased_until($_) } @sids;
 	});
 }
 
@@ -88,9 +98,9 @@ subtest 'no transaction is open while somebody thinks' => sub {
 	is_deeply $t->dbh->selectall_arrayref(q{select state, xact_start from
 		pg_stat_activity where application_name = 'ringback-sweep'}),
 		[ [ 'idle', undef ] ], 'idle, not in a transaction';
-	my $first = recording_row($sid)->{run_at};
+	my $first = leased_until($sid);
 	ok $t->wait_for('a heartbeat', sub {
-		recording_row($sid)->{run_at} gt $first }),
+		leased_until($sid) gt $first }),
 		'its lease is renewed all the while';
 	like +($t->sweep)[1], qr/: 0 done/, 'so that nobody else takes it';
 	$outside->release('think');
@@ -139,7 +149,7 @@ subtest 'the next pass sees that it is dead and does not wait' => sub {
 	($status, $out, my $err) = Ringback::Pass->run($t, { LEASE_SECONDS =>
 		3600 });
 	like $out, qr/: 1 done/, 'dead, the next pass has it done';
-	like $err, qr/taking over from a dead sweep.*recordings=1/, 'saying so';
+	like $err, qr/taking over from dead sweeps.*sweeps=1/, 'saying so';
 	is scalar fresh('openai'), 2, 'the call in flight is paid for again';
 	fresh('llm');
 };
@@ -157,6 +167,38 @@ subtest 'one that was only cut off from the database keeps its own' => sub {
 	like +($one->end)[1], qr/: 1 done/, 'finishes what it began';
 	is scalar fresh('openai'), 1, 'and it was paid for once';
 	fresh('llm');
+};
+
+# Whose sweep has said that it lives, but not when this statement began.
+subtest 'a claim that takes its time takes nothing from a newer sweep' => sub {
+	due();
+	explain($t);
+	my ($claim) = grep { /SKIP LOCKED.*RETURNING r\.id/s } map {
+		$_->{'Query Text'} } plans($t, sub { $t->sweep });
+	explain_no_more($t);
+	fresh($_) for qw(openai llm);
+	my $sid = due();
+	my $slow = $claim =~ s/AND CASE step/AND pg_sleep(1) IS NOT NULL $&/r;
+	isnt $slow, $claim, 'it has time';
+	my @sweeps = map { $t->dbh->clone } 1, 2;
+	my $live = sub ($n) { $sweeps[$n]->do(q{insert into sweeps values
+		(?, 0, now() + interval '1 minute')}, undef, $n) };
+	my @values = map { [ 1, $_, 1, 1, '-infinity', '0' x 32 ] } 0, 1;
+	$live->(0);
+	my $claims = $sweeps[0]->prepare($slow, { pg_async => PG_ASYNC });
+	$claims->execute(@{ $values[0] });
+	$t->wait_for('it to have begun', sub { $t->sql(q{select count(*) from
+		pg_stat_activity where wait_event = 'PgSleep'}) });
+	$live->(1);
+	is scalar @{ $sweeps[1]->selectall_arrayref($claim, undef,
+		@{ $values[1] }) }, 1, 'the newer one has it';
+	is $claims->pg_result + 0, 0, 'the other has not';
+	is recording_row($sid)->{sweep}, 1, 'and changes nothing';
+	$claims->finish;
+	$_->disconnect for @sweeps;
+	$t->dbh->do('delete from sweeps');
+	like +($t->sweep)[1], qr/: 1 done/, 'it is done by a third';
+	fresh($_) for qw(openai llm);
 };
 
 subtest 'a sweep that slept through its lease stores nothing' => sub {
@@ -232,9 +274,11 @@ subtest 'SIGTERM gives everything back at once' => sub {
 	my ($status, $out) = $pass->end;
 	is $status, 75, 'exit 75';
 	like $out, qr/stopped by a signal/, 'says why';
+	is $t->sql('select count(*) from twilio_recordings where run_at <=
+		now() and recording_sid = any(?)', \@sids), 3, 'due again';
 	for (map { recording_row($_) } @sids) {
-		is "$_->{status} $_->{attempts} $_->{due}", 'pending 0 1',
-			'due again, no attempt burned';
+		is "$_->{status} $_->{attempts}", 'pending 0',
+			'no attempt burned';
 		is $_->{lease}, undef, 'nobody holds it';
 	}
 	fresh('openai');

@@ -45,16 +45,14 @@ on_claimed(void *arg, struct db_rows *rows, const struct err *e)
 }
 
 void
-work_claim(struct batch *b, struct mem *m, const struct cfg *cfg,
-    const struct work_scope *scope, long lock, size_t most,
-    const struct work_mark *after,
+work_claim(struct batch *b, struct mem *m, const struct work_scope *scope,
+    long sweep, size_t most, const struct work_mark *after,
     bool (*done)(void *, const struct claim *, size_t, const struct err *),
     void *arg)
 {
 	const bool		 all = after->id[0] == '\0';
 	const struct db_value	 values[] = { db_number(m, (long)most),
-				     db_number(m, cfg->lease_secs),
-				     db_number(m, lock),
+				     db_number(m, sweep),
 				     db_bool(scope->transcribe),
 				     db_bool(scope->analyse),
 				     db_text(all ? "-infinity" :
@@ -167,13 +165,39 @@ store_later(struct batch *b, struct mem *m, enum sql_statement which,
 }
 
 bool
-work_heartbeat(struct store *s, struct mem *m, const struct cfg *cfg,
-    const struct claim *c, bool *held, struct err *e)
+work_live(struct store *s, const struct cfg *cfg, long sweep, struct err *e)
 {
-	const struct db_value values[] = { db_text(c->id), db_text(c->lease),
-	    db_number(m, cfg->lease_secs), db_number(m, store_lock(s)) };
+	struct mem		*m = mem_new();
+	const struct db_value	 values[] = { db_number(m, sweep),
+				     db_number(m, store_lock(s)),
+				     db_number(m, cfg->lease_secs) };
+	bool			 ok = sql_run(s, m, SQL_LIVE, values, NULL, e);
 
-	return fenced(s, m, SQL_HEARTBEAT, values, held, e);
+	mem_free(m);
+	return ok;
+}
+
+bool
+work_held(struct store *s, const struct claim *c, bool *held, struct err *e)
+{
+	const struct db_value	 values[] = { db_text(c->id),
+				     db_text(c->lease) };
+	struct mem		*m = mem_new();
+	bool			 ok = fenced(s, m, SQL_HELD, values, held, e);
+
+	mem_free(m);
+	return ok;
+}
+
+bool
+work_leave(struct store *s, long sweep, struct err *e)
+{
+	struct mem		*m = mem_new();
+	const struct db_value	 values[] = { db_number(m, sweep) };
+	bool			 ok = sql_run(s, m, SQL_LEAVE, values, NULL, e);
+
+	mem_free(m);
+	return ok;
 }
 
 void

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* work: recordings as work orders. Whoever claims one has it until its lease
- * ends, or until it is seen to be dead; whatever it stores then is fenced:
- * held is false when somebody else has the recording now, nothing was
- * changed and the work is to be dropped.
+/* work: recordings as work orders. A sweep that claims one has it for as long
+ * as it says that it lives, or until it is seen to be dead; whatever it stores
+ * then is fenced: held is false when somebody else has the recording now,
+ * nothing was changed and the work is to be dropped.
  *
  * What every recording needs is put into a batch, to be committed together
  * with that of others (batch.h); what is given to it must live until done()
@@ -40,9 +40,10 @@ struct work_scope {
 struct work_mark {
 	char	due_at[64], id[40];	/* "": nowhere, look at all */
 };
-/* Claims those that are due longest, at most so many. */
-void		 work_claim(struct batch *, struct mem *, const struct cfg *,
-		     const struct work_scope *, long lock, size_t most,
+/* Claims those that are due longest, at most so many, for a sweep that has
+ * said that it lives. */
+void		 work_claim(struct batch *, struct mem *,
+		     const struct work_scope *, long sweep, size_t most,
 		     const struct work_mark *, bool (*done)(void *arg,
 		     const struct claim *, size_t count, const struct err *),
 		     void *arg);	/* NULL: it failed */
@@ -53,7 +54,15 @@ void		 work_mark(struct work_mark *, const struct claim *,
 void		 work_copy(struct mem *, const struct claim *,
 		     struct claim *to);
 
-/* Makes due, in five seconds, what sweeps have leased that live no more. */
+/* For LEASE_SECONDS from now all that the sweep holds is its own. sweep: any
+ * number, the same from before its first claim to work_leave(). */
+MUST_CHECK bool	 work_live(struct store *, const struct cfg *, long sweep,
+		     struct err *);
+MUST_CHECK bool	 work_held(struct store *, const struct claim *, bool *held,
+		     struct err *);
+MUST_CHECK bool	 work_leave(struct store *, long sweep, struct err *);
+
+/* Frees, in five seconds, what those have that live no more; count of them. */
 MUST_CHECK bool	 work_recover(struct store *, struct mem *, size_t *count,
 		     struct err *);
 
@@ -63,10 +72,6 @@ struct due {
 };
 MUST_CHECK bool	 work_due(struct store *, struct mem *, size_t most,
 		     struct due **, size_t *count, struct err *);
-
-MUST_CHECK bool	 work_heartbeat(struct store *, struct mem *,
-		     const struct cfg *, const struct claim *, bool *held,
-		     struct err *);
 
 /* The ledger of calls that cost money. A row is there before the call is
  * made; how it ended is stored with what came of it, or else alone. */
