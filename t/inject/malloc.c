@@ -135,12 +135,13 @@ refused(const void *caller)
 }
 
 int
-accept(int fd, struct sockaddr *restrict to, socklen_t *restrict bytes)
+accept4(int fd, struct sockaddr *restrict to, socklen_t *restrict bytes,
+    int flags)
 {
 	int s;
 
 	counting = counting && !since_accept;
-	s = (int)syscall(SYS_accept4, fd, to, bytes, 0);
+	s = (int)syscall(SYS_accept4, fd, to, bytes, flags);
 	if (s >= 0 && since_accept && spare-- <= 0) {
 		at += spare < -1 ? step : 0;
 		count = 0;
