@@ -67,22 +67,25 @@ sub hung_up ($s, $kind) {
 	return defined $n && $n == 0;
 }
 
-# Some of the crowd, in a process of its own: whoever is hung up on comes back.
+# Some of the crowd, in a process of its own: whoever is hung up on comes back
+# at once. They came together, so many are hung up on together.
 sub crowd ($from, $count, $tell) {
 	local $SIG{PIPE} = 'IGNORE';
 	my $tls = Ringback::Wire->tls($t);
 	my @all = map { { kind => $kinds[($from + $_) % @kinds] } } 1 .. $count;
+	my $said = 0;
 	for (my $round = 0;; $round++) {
-		my $begin = time;
+		my $speak = time >= $said + 1;
+		$said = time if $speak;
 		for my $one (@all) {
 			my ($s, $kind) = @$one{qw(s kind)};
 			$one->{s} = $s = undef if $s && hung_up($s, $kind);
 			$one->{s} = connection($kind, $tls), next if !$s;
-			syswrite $s, $kind->{more} if length $kind->{more};
+			syswrite $s, $kind->{more}
+				if $speak && length $kind->{more};
 		}
 		syswrite $tell, 'x' if $round == 0;
-		my $left = $begin + 1 - time;
-		sleep $left if $left > 0;
+		sleep 0.1;
 		POSIX::_exit(0) if getppid == 1;
 	}
 }
