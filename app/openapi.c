@@ -13,8 +13,10 @@
 
 #include "base/banned.h"
 
+/* Arrays, no pointers: those are relocated at start, in each worker, and then
+ * what they stand in is not shared. */
 static const struct {
-	const char	*schema, *name, *type, *doc;
+	char	schema[16], name[24], type[20], doc[88];
 } results[] = {
 #define RESULT(schema, name, type, doc) { #schema, name, type, doc },
 #include "results.def"
@@ -46,8 +48,8 @@ static const struct carried {
 };
 
 static const struct {
-	int		 status;
-	const char	*meaning;
+	int	status;
+	char	meaning[112];
 } meanings[] = {
 	{ 200, "Here it is." }, { 201, "Twilio has taken it." },
 	{ 202, "Twilio was asked, but whether it took it is not known yet; "

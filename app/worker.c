@@ -159,6 +159,7 @@ run(struct app *app)
 		log_error("no requests", "why=%s", log_quote(e.text));
 		return 1;
 	}
+	log_hold();
 	while ((request = fcgi_next(fcgi, &e)) != NULL)
 		serve(app, request);
 	if (e.kind != ERR_NONE)

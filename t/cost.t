@@ -207,6 +207,23 @@ subtest 'instructions of the worker for each webhook' => sub {
 	}
 };
 
+# Writes into one file wait for each other, and sixteen workers have one log.
+subtest 'writes of a busy worker to its log' => sub {
+	my $no = cannot_count();
+	plan skip_all => $no if $no;
+	my $dir = tempdir(CLEANUP => 1);
+	chmod 0777, $dir;
+	my $worker = Ringback::Worker->start($t, { before => [ qw(strace -f
+		-qq -e trace=write -o), "$dir/trace" ] });
+	my @posts = map { my %kind = story(); $kind{voice} } 1 .. 50;
+	my @bad = grep { $_ != 200 } map { $worker->post(@$_) } @posts;
+	is_deeply \@bad, [], 'all are answered';
+	$worker->stop;
+	my @writes = Ringback::Test::slurp("$dir/trace") =~
+		/^\d+ +write\(2, /mg;
+	figure('writes for 50 webhooks', scalar @writes, '<=', 15);
+};
+
 # The pages that nobody else has. What libraries relocate is the most of all,
 # so one library more is seen here, too.
 subtest 'memory of a worker' => sub {

@@ -26,7 +26,7 @@ enum { SECRET = 1, BLANK = 2, ONLY_SHIFT = 8 };
 
 static const struct row {
 	enum type	 type;
-	size_t		 offset;
+	unsigned	 offset;
 	const char	*env;
 	unsigned	 needed;
 	unsigned	 flags;

@@ -16,16 +16,22 @@ static char		 request[128];
 
 #define LINE_BYTES	2048
 
+/* What is not written yet, a few lines. A worker's statics, all of them, fill
+ * a page, and less than PIPE_BUF is written in one piece. */
+static char		 held[1344];
+static size_t		 held_bytes;
+static bool		 holding;
+
 /* A full disk is nobody's log. */
 #define AT_ONCE		100
 #define EVERY_S		10
 
 static struct kind {
 	const char	*msg;
-	enum log_level	 level;
 	time_t		 since;		/* when it was last given a line more */
-	long		 left;		/* lines that it may still write */
 	unsigned long	 left_out;
+	enum log_level	 level;
+	int		 left;		/* lines that it may still write */
 }			 kinds[32];
 static unsigned long	 untold;	/* for the next line */
 
@@ -34,6 +40,22 @@ log_init(const char *name, enum log_level min)
 {
 	program = name;
 	minimum = min;
+}
+
+void
+log_hold(void)
+{
+	holding = true;
+}
+
+void
+log_flush(void)
+{
+	const size_t n = held_bytes;
+
+	held_bytes = 0;
+	if (n != 0 && write(STDERR_FILENO, held, n) < 0)
+		return;		/* nobody is left to be told */
 }
 
 void
@@ -47,9 +69,9 @@ log_request(const char *id)
 const char *
 log_quote(const char *s)
 {
-	static char	 ring[4][560];	/* a worker's statics fill a page */
+	static char	 ring[2][560];
 	static int	 next;
-	char		*out = ring[next++ & 3], *p = out;
+	char		*out = ring[next++ & 1], *p = out;
 	char		*end = out + sizeof(ring[0]) - 8;
 
 	*p++ = '"';
@@ -97,7 +119,7 @@ log_may(enum log_level level, const char *msg)
 		k->left = more < 0 ? k->left : AT_ONCE;
 		k->since = now;
 	} else {
-		k->left += more;
+		k->left += (int)more;
 		k->since += more * EVERY_S;
 	}
 	if (k->left == 0) {
@@ -176,6 +198,13 @@ log_at(enum log_level level, const char *msg, const char *fmt, ...)
 	if (n > sizeof(line) - 2)
 		n = sizeof(line) - 2;
 	line[n++] = '\n';
+	if (!holding || level > LEVEL_INFO || held_bytes + n > sizeof(held))
+		log_flush();
+	if (holding && level <= LEVEL_INFO && n <= sizeof(held)) {
+		memcpy(held + held_bytes, line, n);
+		held_bytes += n;
+		return;
+	}
 	if (write(STDERR_FILENO, line, n) < 0)
 		return;		/* nobody is left to be told */
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* log: one line per event on standard error (the journal, a file, cron's
- * mail), written with one write(2) so that lines of several processes never
- * mix. A line is logfmt: time, level, message, then key=value pairs.
+ * mail), written whole with one write(2), so that lines of several processes
+ * never mix. A line is logfmt: time, level, message, then key=value pairs.
  * Values are quoted and control bytes escaped; callers pass no secret, no
  * message body and no telephone number. A line that cannot be written is
  * dropped: logging never stops a call. */
@@ -16,6 +16,13 @@ enum log_level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR };
 
 void	log_init(const char *program, enum log_level min);
 
+/* Lines wait from now on, a KB of them, for log_flush() or the first that is a
+ * warning or worse: writes into one file wait for each other, and sixteen busy
+ * workers spent a tenth of their time so. A process that is killed takes with
+ * it what it holds. */
+void	log_hold(void);
+void	log_flush(void);	/* safe in a signal's handler */
+
 /* The request that every line is about until the next: "req=…" behind the
  * message. NULL: none. */
 void	log_request(const char *id);
@@ -24,7 +31,7 @@ void	log_request(const char *id);
 void	log_at(enum log_level, const char *msg, const char *fmt, ...)
 	    PRINTF_LIKE(3, 4);
 
-/* A quoted, escaped value for a %s in fmt; valid until the fourth next use. */
+/* A quoted, escaped value for a %s in fmt; valid until the next but one. */
 const char *log_quote(const char *s);
 
 /* For what others may bring about as often as they like. Of one message, 100

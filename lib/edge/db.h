@@ -25,8 +25,8 @@ struct db;
 struct db_statement {
 	const char	*name;		/* NULL: not used by this program */
 	const char	*text;
-	int		 params;
-	int		 columns;
+	unsigned char	 params;
+	unsigned char	 columns;
 	bool		 later;		/* prepared when one of these is run */
 };
 

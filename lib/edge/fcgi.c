@@ -13,6 +13,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 #include "base/banned.h"
 
 /* More than nginx keeps with one worker, most of the time; those beyond are
@@ -23,6 +25,9 @@
  * the middle (FAULTS T19). Nothing that a worker does takes half as long. */
 #define TICK_S		5
 #define STUCK_TICKS	5
+
+/* A worker that has had nothing to do for so long writes its log. */
+#define LOG_MS		10
 
 /* Ticks since the request in hand began; IDLE when there is none. */
 #define IDLE		(-1)
@@ -36,6 +41,7 @@ on_tick(int sig)
 	(void)sig;
 	if (busy == IDLE || ++busy <= STUCK_TICKS)
 		return;
+	log_flush();
 	if (write(STDERR_FILENO, why, sizeof(why) - 1) < 0)
 		_exit(71);
 	_exit(70);
@@ -200,7 +206,7 @@ fcgi_next(struct fcgi *f, struct err *e)
 {
 	struct connection	*c = f->current;
 	struct epoll_event	 ev;
-	int			 n;
+	int			 n, wait_ms = LOG_MS;
 
 	err_clear(e);
 	f->current = NULL;
@@ -208,13 +214,18 @@ fcgi_next(struct fcgi *f, struct err *e)
 	if (c != NULL)
 		put_back(f, c);
 	for (;;) {
-		n = epoll_wait(f->epoll, &ev, 1, f->stopping ? 0 : -1);
+		n = epoll_wait(f->epoll, &ev, 1, f->stopping ? 0 : wait_ms);
 		if (n < 0 && errno != EINTR) {
 			err_sys(e, "wait for a request");
 			return NULL;
 		}
-		if (n == 0)
-			return NULL;
+		if (n == 0) {
+			log_flush();
+			if (f->stopping)
+				return NULL;
+			wait_ms = -1;
+			continue;
+		}
 		if (n < 0)
 			continue;
 		if (ev.data.ptr == &f->signals) {

@@ -11,8 +11,8 @@
 #include "base/banned.h"
 
 static const struct {
-	int		 status;
-	const char	*reason;
+	int	status;
+	char	reason[24];
 } reasons[] = {
 	{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" },
 	{ 204, "No Content" }, { 400, "Bad Request" },

@@ -7,25 +7,25 @@
 #include "base/banned.h"
 
 static const struct {
-	long		 code;
-	const char	*field;		/* of a request that it blames */
-	const char	*sentence;
+	int	code;
+	char	field[8];		/* of a request that it blames, or "" */
+	char	sentence[72];
 } codes[] = {
-	{ 11200, NULL, "Twilio could not fetch a webhook from this server." },
-	{ 11205, NULL, "Twilio could not connect to this server." },
-	{ 11750, NULL, "The TwiML answered was larger than 64 kB." },
-	{ 12100, NULL, "The TwiML answered was not well-formed XML." },
-	{ 12200, NULL, "The TwiML answered has a verb or attribute Twilio "
+	{ 11200, "", "Twilio could not fetch a webhook from this server." },
+	{ 11205, "", "Twilio could not connect to this server." },
+	{ 11750, "", "The TwiML answered was larger than 64 kB." },
+	{ 12100, "", "The TwiML answered was not well-formed XML." },
+	{ 12200, "", "The TwiML answered has a verb or attribute Twilio "
 	    "does not know." },
-	{ 12300, NULL, "The webhook was answered with a content type that is "
+	{ 12300, "", "The webhook was answered with a content type that is "
 	    "not TwiML." },
-	{ 13224, NULL, "The number dialled is not valid." },
-	{ 13225, NULL, "The number dialled is blocked." },
-	{ 14107, NULL, "Two numbers answered each other too often; Twilio "
+	{ 13224, "", "The number dialled is not valid." },
+	{ 13225, "", "The number dialled is blocked." },
+	{ 14107, "", "Two numbers answered each other too often; Twilio "
 	    "stopped it." },
-	{ 20003, NULL, "Twilio did not accept our credentials." },
-	{ 20404, NULL, "Twilio has no such thing." },
-	{ 20429, NULL, "Too many requests to Twilio at once." },
+	{ 20003, "", "Twilio did not accept our credentials." },
+	{ 20404, "", "Twilio has no such thing." },
+	{ 20429, "", "Too many requests to Twilio at once." },
 	{ 21210, "from", "The calling number is neither yours nor verified." },
 	{ 21211, "to", "The number to reach is not valid." },
 	{ 21212, "from", "The number to send from is not valid." },
@@ -39,25 +39,25 @@ static const struct {
 	{ 21608, "to", "A trial account can text verified numbers only." },
 	{ 21610, "to", "The recipient has opted out (STOP) of this sender." },
 	{ 21611, "from", "The sender has too many texts waiting already." },
-	{ 21612, NULL, "No route from this sender to this recipient." },
+	{ 21612, "", "No route from this sender to this recipient." },
 	{ 21614, "to", "The recipient is not a mobile number." },
 	{ 21617, "body", "The text is longer than 1600 characters." },
 	{ 21620, "mediaUrl", "Twilio cannot use the address of the picture." },
 	{ 21635, "to", "The recipient is a landline." },
-	{ 30001, NULL, "Twilio's queue was full." },
-	{ 30002, NULL, "The Twilio account is suspended." },
-	{ 30003, NULL, "The handset is switched off or unreachable." },
-	{ 30004, NULL, "The recipient blocks messages." },
-	{ 30005, NULL, "The recipient's number is unknown or no longer in "
+	{ 30001, "", "Twilio's queue was full." },
+	{ 30002, "", "The Twilio account is suspended." },
+	{ 30003, "", "The handset is switched off or unreachable." },
+	{ 30004, "", "The recipient blocks messages." },
+	{ 30005, "", "The recipient's number is unknown or no longer in "
 	    "use." },
-	{ 30006, NULL, "The recipient is a landline or cannot be reached by "
+	{ 30006, "", "The recipient is a landline or cannot be reached by "
 	    "text." },
-	{ 30007, NULL, "The carrier filtered the message." },
-	{ 30008, NULL, "The carrier gave no reason." },
-	{ 30034, NULL, "The sender is not registered for US A2P 10DLC "
+	{ 30007, "", "The carrier filtered the message." },
+	{ 30008, "", "The carrier gave no reason." },
+	{ 30034, "", "The sender is not registered for US A2P 10DLC "
 	    "traffic." },
-	{ 30450, NULL, "The message was stopped as likely SMS pumping fraud." },
-	{ 32018, NULL, "The TwiML sent with the call was longer than 4000 "
+	{ 30450, "", "The message was stopped as likely SMS pumping fraud." },
+	{ 32018, "", "The TwiML sent with the call was longer than 4000 "
 	    "characters." },
 };
 #define COUNT	(sizeof(codes) / sizeof(codes[0]))
@@ -87,5 +87,6 @@ codes_field(long code)
 {
 	size_t i = find(code);
 
-	return i == COUNT ? NULL : codes[i].field;
+	return i == COUNT || codes[i].field[0] == '\0' ? NULL :
+	    codes[i].field;
 }

@@ -47,7 +47,7 @@ warnings(const char *what, long n, char *last, size_t size)
 int
 main(void)
 {
-	char	last[4096] = "", names[100][40];
+	char	last[4096] = "", names[100][40], wide[3000] = "";
 	int	keep = dup(STDERR_FILENO);
 	long	n, some;
 
@@ -94,6 +94,27 @@ main(void)
 	}
 	tap_ok(some < 5000, "kinds without number have some together: %ld",
 	    some);
+	log_hold();
+	log_info("held", "n=%d", 1);
+	tap_ok(lines(last, sizeof(last)) == 0, "what is held is not written");
+	log_flush();
+	tap_ok(lines(last, sizeof(last)) == 1 && strstr(last, "n=1") != NULL,
+	    "until it is asked for");
+	log_flush();
+	tap_ok(lines(last, sizeof(last)) == 0, "once");
+	log_info("held", "n=%d", 2);
+	log_at(LEVEL_WARN, "urgent", "n=%d", 3);
+	tap_ok(lines(last, sizeof(last)) == 2 && strstr(last, "n=3") != NULL,
+	    "a warning does not wait, nor what came before it");
+	memset(wide, 'x', sizeof(wide) - 1);
+	for (n = 0; n < 100; n++)
+		log_info("held", "n=%ld %s", n, n % 10 != 5 ? "" : wide);
+	some = lines(last, sizeof(last));
+	tap_ok(some > 0 && some < 100, "of many some wait: %ld", 100 - some);
+	log_flush();
+	tap_ok(some + lines(last, sizeof(last)) == 100 &&
+	    strstr(last, "n=99 \n") != NULL,
+	    "and all of them are written, however long");
 	(void)dup2(keep, STDERR_FILENO);
 	return tap_done();
 }

@@ -27,7 +27,7 @@ use Mojo::Util qw(url_escape);
 use POSIX ();
 use Scalar::Util qw(weaken);
 use Test::More;
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
 use Ringback::Carrier;
 use Ringback::Fake;
@@ -349,7 +349,11 @@ sub row ($self, $sql, @values) {
 
 sub sweep ($self, @args) { return $self->quickstart('sweep', @args) }
 
-sub log ($self, $name) { return slurp($self->dir . "/log/$name.log") }
+# A worker writes its lines when it has had nothing to do for a moment.
+sub log ($self, $name) {
+	sleep 0.05 if $name =~ /^worker/;
+	return slurp($self->dir . "/log/$name.log");
+}
 
 sub logs ($self) {
 	return map { $_ => slurp($_) } glob $self->dir . '/log/*';
