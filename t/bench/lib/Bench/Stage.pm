@@ -36,6 +36,14 @@ sub new ($class, %o) {
 	return $self;
 }
 
+# One like it that nobody has used yet, to be compared with it.
+sub another ($self) {
+	my $out = "$self->{out}/another";
+	mkdir $out;
+	return (ref $self)->new(%$self{qw(workers bin quick report)},
+		out => $out);
+}
+
 sub t ($self) { return $self->{t} }
 sub report ($self) { return $self->{report} }
 sub quick ($self) { return $self->{quick} }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: ISC
 # Bench::Part::Growth: what a webhook costs, of the worker's CPU and of
-# PostgreSQL's, when many are stored already. Each time beside the FastCGI
-# worker that stores nothing: what slows the machine down is not counted as
-# growth.
+# PostgreSQL's, when many are stored already. Each time in turn with another
+# ringback, database and all, that has stored next to nothing: what slows the
+# machine down, and filling ten million rows does, is not growth.
 package Bench::Part::Growth;
 use v5.36;
 
@@ -11,36 +11,39 @@ use Ringback::Test;
 
 sub run ($s) {
 	my $r = $s->report;
-	my @levels = (0, $s->quick ? () : 10_000, 100_000, $s->quick ? () :
+	my $fresh = $s->another;
+	my @levels = ($s->quick ? () : 10_000, 100_000, $s->quick ? () :
 		1_000_000, long() ? 10_000_000 : ());
-	my $seconds = $s->quick ? 1.5 : 4;
+	my $rounds = 2 * $s->rounds + 1;
+	my $seconds = $s->quick ? 1 : 2;
+	open my $plot, '>', "$s->{out}/growth.tsv" or die $!;
 	$s->clear;
 	my $stored = 0;
 	for my $level (@levels) {
 		_store($s->t, $stored + 1, $level);
 		$stored = $level;
-		$s->load('ringback', seconds => 1);
-		for my $round (1 .. $s->rounds) {
-			my %us = map { $_ => $s->load($_, seconds =>
-				$_ eq 'hello' ? 0.5 : $seconds)->{us} }
-				qw(hello ringback);
-			my $cost = $us{ringback}{worker}
-				+ $us{ringback}{postgres};
-			$r->sample('us as it grows', $level, $round, $cost);
-			$r->sample('cost as it grows', $level, $round, $cost
-				/ ($us{hello}{worker} + $us{hello}{nginx}));
+		$fresh->clear;
+		my %of = ("beside $level" => $s, "instead of $level" => $fresh);
+		$_->load('ringback', seconds => 1) for values %of;
+		for my $round (1 .. $rounds) {
+			for my $what (reverse sort keys %of) {
+				my $us = $of{$what}->load('ringback',
+					seconds => $seconds)->{us};
+				$r->sample('us as it grows', $what, $round,
+					$us->{worker} + $us->{postgres});
+			}
 		}
-	}
-	open my $plot, '>', "$s->{out}/growth.tsv" or die $!;
-	for my $level (@levels) {
-		my $of = $r->middle('cost as it grows', $level)
-			/ $r->middle('cost as it grows', 0);
-		say {$plot} join "\t", $level || 1, $of,
-			$r->middle('us as it grows', $level);
-		$r->row('growth', "a webhook beside $level others, of the "
-			. 'first', $of, '<=', 1.15, 'x') if $level;
+		my @two = ('us as it grows', "beside $level",
+			"instead of $level");
+		$r->row('growth', "a webhook beside $level others, of one "
+			. 'beside none', $r->ratio(@two), '<=', 1.15, 'x');
+		say {$plot} join "\t", 1, 1, $r->middle(@two[0, 2])
+			if $level == $levels[0];
+		say {$plot} join "\t", $level, $r->ratio(@two),
+			$r->middle(@two[0, 1]);
 	}
 	close $plot or die $!;
+	$fresh->end;
 	return;
 }
 
