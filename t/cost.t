@@ -218,6 +218,8 @@ subtest 'writes of a busy worker to its log' => sub {
 		-qq -e trace=write -o), "$dir/trace" ] });
 	# From eight at once, so that it always has something to do.
 	my @posts = map { my %kind = story(); $kind{voice} } 1 .. 80;
+	my $lines = sub { scalar(() = $t->log('lone') =~ / request /g) };
+	my $before = $lines->();
 	my @clients = map {
 		my $of = $_;
 		my $pid = fork // die "fork: $!";
@@ -231,6 +233,7 @@ subtest 'writes of a busy worker to its log' => sub {
 	$worker->stop;
 	my @writes = Ringback::Test::slurp("$dir/trace") =~
 		/^\d+ +write\(2, /mg;
+	is $lines->() - $before, 80, 'it has told of each when it ends';
 	figure('writes for 80 webhooks', scalar @writes, '<=', 40);
 };
 
