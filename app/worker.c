@@ -16,14 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <openssl/crypto.h>
-
 #include "app.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "edge/fcgi.h"
-#include "edge/pq.h"
 #include "edge/sandbox.h"
 #include "edge/spool.h"
 
@@ -32,12 +29,6 @@
 /* What a webhook may wait for the database, all in all: nginx tries three
  * times within the 15 s that Twilio waits. Then it is spooled (FAULTS 5.7). */
 #define HOOK_MS		3000
-
-/* What of OpenSSL only TLS needs: the names of all ciphers and digests, and
- * what openssl.cnf says. 20 KB of heap a worker, and 130 KB of code. */
-#define NO_TLS		(OPENSSL_INIT_NO_ADD_ALL_CIPHERS | \
-			OPENSSL_INIT_NO_ADD_ALL_DIGESTS | \
-			OPENSSL_INIT_NO_LOAD_CONFIG)
 
 static void
 count(const struct app *app, int status, long ms)
@@ -218,10 +209,6 @@ main(int argc, char **argv)
 	}
 	srandom((unsigned)time(NULL) ^ (unsigned)getpid());
 	metric_open(app.cfg->metrics_file);
-	/* Hooks ask nobody: what OpenSSL could say of it is 60 KB a worker. */
-	if (app.pool == CFG_HOOKS)
-		(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
-		    (pq_is_local(app.cfg->database_url) ? NO_TLS : 0), NULL);
 	app.store = store_new(m, app.cfg, app.pool,
 	    app.pool == CFG_HOOKS ? "ringback-hooks" : "ringback-api");
 	if (app.pool == CFG_HOOKS && !spool_prepare(m, app.cfg->spool_dir,

@@ -22,10 +22,10 @@ use Time::HiRes qw(sleep);
 # What it was; the ceiling is 1.05 of that. Instructions are those of a build
 # as configure makes it.
 my %instructions = (
-	voice     => 66_260,
-	status    => 69_550,
-	sms       => 76_510,
-	recording => 89_630,
+	voice     => 61_170,
+	status    => 64_330,
+	sms       => 71_570,
+	recording => 84_640,
 );
 my %buffers = (
 	'voice'             => 17,
@@ -40,8 +40,8 @@ my %buffers = (
 
 # In KiB, of a worker for webhooks that has answered 200.
 my %memory = (
-	heap         => 120,
-	'all in all' => 1310,
+	heap         => 92,
+	'all in all' => 1270,
 );
 
 # One at a time: the bill, the transcript, the analysis and the next claim.

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* digest: SHA-256, and HMAC with SHA-1, over bytes in several pieces. The
- * algorithms are looked up once: OpenSSL's look-up by name costs more than
- * what there is to hash of a webhook. Out of memory aborts. */
+/* digest: SHA-256 (FIPS 180-4), and HMAC (RFC 2104) with SHA-1, over bytes in
+ * several pieces. Nothing is allocated and nothing can fail. */
 #ifndef BASE_DIGEST_H
 #define BASE_DIGEST_H
 

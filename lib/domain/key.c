@@ -7,9 +7,9 @@
 #include <strings.h>
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 
+#include "base/digest.h"
 #include "base/text.h"
 #include "domain/sql.h"
 
@@ -17,7 +17,6 @@
 
 #define ID_CHARS	8
 #define SECRET_CHARS	43
-#define HASH_BYTES	32
 #define KEY_CHARS	(3 + ID_CHARS + 1 + SECRET_CHARS)
 
 /* One answer to whatever is no key in force. */
@@ -56,12 +55,11 @@ read_scopes(const char *words, unsigned *scopes)
 }
 
 static void
-sha256(const char *s, unsigned char out[HASH_BYTES])
+sha256(const char *s, unsigned char out[DIGEST_SHA256_BYTES])
 {
-	unsigned int n = 0;
+	const struct digest_piece whole = { s, strlen(s) };
 
-	if (EVP_Digest(s, strlen(s), out, &n, EVP_sha256(), NULL) != 1)
-		abort();
+	digest_sha256(out, &whole, 1);
 }
 
 /* Letters and digits, each as likely as another: bytes of 248 and above,
@@ -121,7 +119,7 @@ key_check(struct store *s, struct mem *m, const char *header, struct key *k,
     struct err *e)
 {
 	const char	*text = key_text(header), *hex, *stored = NULL;
-	unsigned char	 hash[HASH_BYTES];
+	unsigned char	 hash[DIGEST_SHA256_BYTES];
 	struct db_rows	*rows = NULL;
 
 	if (is_shaped(text)) {
@@ -139,7 +137,7 @@ key_check(struct store *s, struct mem *m, const char *header, struct key *k,
 	hex = text_hex(m, hash, sizeof(hash));
 	if (CRYPTO_memcmp(hex, stored == NULL ?
 	    "----------------------------------------------------------------"
-	    : stored, 2 * HASH_BYTES) != 0 || stored == NULL)
+	    : stored, 2 * DIGEST_SHA256_BYTES) != 0 || stored == NULL)
 		return err_set(e, ERR_AUTH, REFUSAL);
 	return admit(s, m, rows, k, e);
 }
@@ -160,17 +158,17 @@ is_found(struct store *s, struct mem *m, enum sql_statement which,
 static const char *
 make(struct mem *m, struct db_value *id, struct db_value *hash)
 {
-	unsigned char	*md = mem_get(m, HASH_BYTES);
+	unsigned char	*md = mem_get(m, DIGEST_SHA256_BYTES);
 	char		 word[ID_CHARS + 1] = "", secret[SECRET_CHARS + 1] = "";
 	const char	*text;
 
 	random_word(word, ID_CHARS);
 	random_word(secret, SECRET_CHARS);
 	text = mem_printf(m, "tw_%s_%s", word, secret);
-	OPENSSL_cleanse(secret, sizeof(secret));
+	explicit_bzero(secret, sizeof(secret));
 	sha256(text, md);
 	*id = db_text(mem_dup(m, word));
-	*hash = db_bytes(md, HASH_BYTES);
+	*hash = db_bytes(md, DIGEST_SHA256_BYTES);
 	return text;
 }
 
