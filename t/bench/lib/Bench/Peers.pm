@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: ISC
 # Bench::Peers: what ringback is compared with, each behind an nginx with the
 # settings of ringback's own: Express in one process and in two, a FastCGI
-# worker that does nothing, and nginx by itself.
+# worker that does nothing but store, one that does nothing, nginx by itself.
 #
-#	my $peers = Bench::Peers->start($t, $bin);
+#	my $peers = Bench::Peers->start($t, bin => $bin, out => $out,
+#		workers => 16);
 #	$peers->port('express1');
 #	$peers->pids('express1');
 package Bench::Peers;
@@ -18,10 +19,11 @@ use Ringback::Pass;
 use Ringback::Test;
 
 my $here = "$Ringback::Test::ROOT/t/bench";
-my @names = qw(express1 express2 hello nginx);
+my @names = qw(express1 express2 floor hello nginx);
 
-# bin: where hello is; workers: how many of it.
-sub start ($class, $t, $bin, $workers) {
+# bin: where floor and hello are; workers: how many of each; out: where is what
+# floor says.
+sub start ($class, $t, %o) {
 	my $self = bless { t => $t, dir => tempdir('ringback-peers-XXXXXX',
 		TMPDIR => 1, CLEANUP => 1), pids => {}, of => $$ }, $class;
 	@{ $self->{port} }{@names} = free_ports(scalar @names);
@@ -32,23 +34,26 @@ sub start ($class, $t, $bin, $workers) {
 		chown $uid, $gid, $dir or die "$dir: $!";
 	}
 	my ($host) = $t->{database_url} =~ /host=([^&]+)/;
+	my %database = (PGHOST => $host, PGUSER => 'ringback', PGDATABASE =>
+		'ringback');
 	my %of = (1 => 'express1', 2 => 'express2', 3 => 'express2');
 	for my $n (1 .. 3) {
 		$self->_run($of{$n}, { TOKEN => $Ringback::Test::TOKEN,
 			BASE => "https://127.0.0.1:$self->{port}{$of{$n}}",
-			PGHOST => $host, PGUSER => 'ringback', PGDATABASE =>
-			'ringback', NODE_ENV => 'production', NODE_PATH =>
+			%database, NODE_ENV => 'production', NODE_PATH =>
 			$ENV{BENCH_NODE_PATH} // '' }, 'node',
 			"$here/express.js", "$dir/express-$n.sock");
 	}
-	$self->_run('hello', {}, 'spawn-fcgi', '-n', '-s', "$dir/hello.sock",
-		'-M', '0666', '--', '/usr/bin/multiwatch', '-f', $workers,
-		'-s', 'TERM', '--', "$bin/hello");
+	my %command = (hello => [ "$o{bin}/hello" ], floor => [
+		"$o{bin}/floor", map { "$o{out}/floor.$_" } qw(sql xml) ]);
+	$self->_run($_, \%database, 'spawn-fcgi', '-n', '-s', "$dir/$_.sock",
+		'-M', '0666', '--', '/usr/bin/multiwatch', '-f', $o{workers},
+		'-s', 'TERM', '--', @{ $command{$_} }) for keys %command;
 	$self->_write_conf;
 	$self->_run('nginx', {}, 'nginx', '-e', "$dir/error.log", '-p', $dir,
 		'-c', "$dir/nginx.conf");
 	$self->_wait($_) for map({ "$dir/express-$_.sock" } 1 .. 3),
-		"$dir/hello.sock", "$dir/nginx.pid";
+		map({ "$dir/$_.sock" } keys %command), "$dir/nginx.pid";
 	return $self;
 }
 

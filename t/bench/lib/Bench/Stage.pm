@@ -25,12 +25,15 @@ sub new ($class, %o) {
 	$self->{instant} = Ringback::Instant->new;
 	my $t = $self->{t} = Ringback::Test->new(workers => $self->{workers},
 		env => { $self->{instant}->env });
-	$self->{peers} = Bench::Peers->start($t, $self->{bin},
-		$self->{workers});
-	$self->_write_form;
-	$self->{webhook} = Bench::Statement->seen($t);
+	my %call = _call($t);
+	$self->_write('voice.form', map { "$_=$call{$_}\n" } sort keys %call);
+	my $webhook = Bench::Statement->seen($t);
+	$self->_write('floor.sql', $webhook->one_value);
+	$self->_write('floor.xml', $t->post_signed('/api/twilio/voice',
+		{ $t->call })->body);
+	$self->{peers} = Bench::Peers->start($t, %$self{qw(bin workers out)});
 	$self->{script}{webhook} = [ "$self->{out}/webhook.sql",
-		$self->{webhook}->pgbench("$self->{out}/webhook.sql") ];
+		$webhook->pgbench("$self->{out}/webhook.sql") ];
 	$self->{script}{bare} = [ "$self->{out}/bare.sql",
 		Bench::Statement::bare("$self->{out}/bare.sql") ];
 	return $self;
@@ -50,8 +53,8 @@ sub quick ($self) { return $self->{quick} }
 sub rounds ($self) { return $self->{quick} ? 3 : 5 }
 
 # A call as Twilio tells of it today.
-sub _write_form ($self) {
-	my %call = ($self->{t}->call, CallSid => 'CA@', CallerName => '',
+sub _call ($t) {
+	my %call = ($t->call, CallSid => 'CA@', CallerName => '',
 		map { ("From$_" => '', "To$_" => '', "Caller$_" => '',
 		"Called$_" => '') } qw(City State Zip));
 	@call{map { $_ . 'Country' } qw(From To Caller Called)} = ('US') x 4;
@@ -59,8 +62,12 @@ sub _write_form ($self) {
 	@call{map { $_ . 'State' } qw(From Caller)} = ('CA') x 2;
 	@call{qw(CallToken StirVerstat)} = ('x' x 120,
 		'TN-Validation-Passed-A');
-	open my $fh, '>', "$self->{out}/voice.form" or die $!;
-	print {$fh} map { "$_=$call{$_}\n" } sort keys %call;
+	return %call;
+}
+
+sub _write ($self, $file, @text) {
+	open my $fh, '>', "$self->{out}/$file" or die "$file: $!";
+	print {$fh} @text;
 	close $fh or die $!;
 	return;
 }
@@ -80,9 +87,9 @@ sub _port ($self, $name) {
 		$self->{peers}->port($name);
 }
 
-# Load on ringback, express1, express2, hello or nginx: seconds, and rate if it
-# is not to be as much as possible. What load said of it, and us: the CPU that
-# each request took of whom.
+# Load on ringback, express1, express2, floor, hello or nginx: seconds, and rate
+# if it is not to be as much as possible. What load said of it, and us: the CPU
+# that each request took of whom.
 sub load ($self, $name, %o) {
 	my %crew = $self->_crew($name);
 	my $postgres = (Ringback::Trouble::database($self->{t}))[0];

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: ISC
 # Bench::Statement: what a worker says to PostgreSQL for one webhook, as the
-# server's own log has it, made into a script for pgbench.
+# server's own log has it, made into a script for pgbench and a text for floor.
 #
 #	my $s = Bench::Statement->seen($t);
-#	say $s->text;
 #	my @options = $s->pgbench("$dir/webhook.sql");
+#	say $s->one_value;
 #
 # Exactly that statement, with the values of a real webhook. pgbench can make
 # up nothing but numbers, so the journal's key and the SID, which must be new
@@ -38,28 +38,37 @@ sub seen ($class, $t) {
 	return bless { text => $found[0], value => \%value }, $class;
 }
 
-sub text ($self) { return $self->{text} }
-
 # Writes the script; what pgbench must be told besides.
 sub pgbench ($self, $file) {
-	my (%in, @options);
-	for my $n (sort { $a <=> $b } keys %{ $self->{value} }) {
+	my ($sql, %value) = $self->_with(':new');
+	write_script($file, $sql);
+	return map { ('-D', "$_=$value{$_}") } sort keys %value;
+}
+
+# The same for who gives one value, the new one, and no other.
+sub one_value ($self) {
+	my ($sql, %value) = $self->_with('$1');
+	return $sql =~ s/:(v\d+)/"'" . $value{$1} =~ s{'}{''}gr . "'"/ger;
+}
+
+# The text with $new where something new must be, and :v1 and so on for what is
+# the same each time, whose values come behind it.
+sub _with ($self, $new) {
+	my (%in, %same);
+	for my $n (keys %{ $self->{value} }) {
 		my $value = $self->{value}{$n};
 		if ($value eq 'NULL') {
 			$in{$n} = 'NULL';
 		} elsif ($value =~ /^'(?:CA[0-9a-f]{32}|\\x[0-9a-f]{32})'$/) {
-			$in{$n} = ':new';
+			$in{$n} = $new;
 		} elsif ($value =~ /^'[0-9a-f]{8}-/) {
-			$in{$n} = "lpad(:new::text, 32, '0')";
+			$in{$n} = "lpad(${new}::text, 32, '0')";
 		} else {
 			$in{$n} = ":v$n";
-			push @options, '-D', "v$n=" . $value =~
-				s/^'|'$//gr =~ s/''/'/gr;
+			$same{"v$n"} = $value =~ s/^'|'$//gr =~ s/''/'/gr;
 		}
 	}
-	my $sql = $self->{text} =~ s/\$(\d+)/$in{$1} \/\/ die "\$$1"/ger;
-	write_script($file, $sql);
-	return @options;
+	return $self->{text} =~ s/\$(\d+)/$in{$1} \/\/ die "\$$1"/ger, %same;
 }
 
 # The least that a webhook can be: one row that is new.

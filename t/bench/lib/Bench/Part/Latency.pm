@@ -2,7 +2,8 @@
 # Bench::Part::Latency: how long an answer takes when there is room: webhooks
 # come at 70 % of what ringback can take, answered or not, and the same at 70 %
 # of what Express can take. How long PostgreSQL alone takes for the statement
-# at the first of these rates is what no server can beat.
+# at the first of these rates, and a worker that does nothing but say it, is what
+# no server can beat.
 package Bench::Part::Latency;
 use v5.36;
 
@@ -13,7 +14,8 @@ sub run ($s) {
 	my %rate = map { $_ => int 0.7 * $most{$_} } keys %most;
 	for my $round (1 .. $s->rounds) {
 		for my $of ('ringback', $s->quick ? () : 'express1') {
-			for my $name (qw(ringback express1)) {
+			for my $name (qw(ringback express1), $of eq 'ringback' ?
+				'floor' : ()) {
 				$s->clear;
 				my $seen = $s->load($name, rate => $rate{$of},
 					seconds => $seconds, times =>
@@ -36,6 +38,8 @@ sub run ($s) {
 		$r->middle($at, 'ringback'), '<=', 5, 'ms');
 	$r->row($group, 'pgbench, our statement, at the same rate',
 		$r->middle($at, 'webhook'), '', '', 'ms');
+	$r->row($group, 'a worker that only stores, at the same rate',
+		$r->middle($at, 'floor'), '', '', 'ms');
 	$r->row($group, 'Express at the same rate', $r->middle($at,
 		'express1'), '', '', 'ms');
 	$r->row($group, "of Express's", $r->ratio($at, qw(ringback express1)),
