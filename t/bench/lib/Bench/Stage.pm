@@ -145,7 +145,13 @@ sub pgbench ($self, $name, %o) {
 sub clear ($self) {
 	as_superuser($self->{t}, 'TRUNCATE webhook_events, '
 		. 'twilio_calls, twilio_recordings, twilio_sms, api_calls, '
-		. 'transcriptions CASCADE', 'CHECKPOINT');
+		. 'transcriptions CASCADE');
+	return $self->checkpoint;
+}
+
+# What has been stored so far is written, and is no longer anybody's work.
+sub checkpoint ($self) {
+	as_superuser($self->{t}, 'CHECKPOINT');
 	return;
 }
 

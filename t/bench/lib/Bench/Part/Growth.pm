@@ -22,9 +22,11 @@ sub run ($s) {
 	for my $level (@levels) {
 		_store($s->t, $stored + 1, $level);
 		$stored = $level;
+		$s->checkpoint;
 		$fresh->clear;
 		my %of = ("beside $level" => $s, "instead of $level" => $fresh);
-		$_->load('ringback', seconds => 1) for values %of;
+		# Long enough for pages that are written whole after it.
+		$_->load('ringback', seconds => 3 * $seconds) for values %of;
 		for my $round (1 .. $rounds) {
 			for my $what (reverse sort keys %of) {
 				my $us = $of{$what}->load('ringback',
