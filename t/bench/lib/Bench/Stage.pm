@@ -149,9 +149,11 @@ sub clear ($self) {
 	return $self->checkpoint;
 }
 
-# What has been stored so far is written, and is no longer anybody's work.
+# What has been stored so far is written, and is no longer anybody's work; so is
+# what was logged: half a million lines, when nginx was alone.
 sub checkpoint ($self) {
 	as_superuser($self->{t}, 'CHECKPOINT');
+	system('sync') == 0 or die 'sync';
 	return;
 }
 
