@@ -54,14 +54,6 @@ read_scopes(const char *words, unsigned *scopes)
 	return *scopes != 0;
 }
 
-static void
-sha256(const char *s, unsigned char out[DIGEST_SHA256_BYTES])
-{
-	const struct digest_piece whole = { s, strlen(s) };
-
-	digest_sha256(out, &whole, 1);
-}
-
 /* Letters and digits, each as likely as another: bytes of 248 and above,
  * which would favour the first few, are thrown away. */
 static void
@@ -118,8 +110,7 @@ bool
 key_check(struct store *s, struct mem *m, const char *header, struct key *k,
     struct err *e)
 {
-	const char	*text = key_text(header), *hex, *stored = NULL;
-	unsigned char	 hash[DIGEST_SHA256_BYTES];
+	const char	*text = key_text(header), *hash, *stored = NULL;
 	struct db_rows	*rows = NULL;
 
 	if (is_shaped(text)) {
@@ -133,9 +124,8 @@ key_check(struct store *s, struct mem *m, const char *header, struct key *k,
 			stored = db_get(rows, 0, 0);
 	}
 	/* The same work whether or not there is such a key. */
-	sha256(text, hash);
-	hex = text_hex(m, hash, sizeof(hash));
-	if (CRYPTO_memcmp(hex, stored == NULL ?
+	hash = text_sha256(m, text, strlen(text));
+	if (CRYPTO_memcmp(hash, stored == NULL ?
 	    "----------------------------------------------------------------"
 	    : stored, 2 * DIGEST_SHA256_BYTES) != 0 || stored == NULL)
 		return err_set(e, ERR_AUTH, REFUSAL);
@@ -158,15 +148,18 @@ is_found(struct store *s, struct mem *m, enum sql_statement which,
 static const char *
 make(struct mem *m, struct db_value *id, struct db_value *hash)
 {
-	unsigned char	*md = mem_get(m, DIGEST_SHA256_BYTES);
-	char		 word[ID_CHARS + 1] = "", secret[SECRET_CHARS + 1] = "";
-	const char	*text;
+	struct digest_piece	 whole;
+	unsigned char		*md = mem_get(m, DIGEST_SHA256_BYTES);
+	char			 word[ID_CHARS + 1] = "";
+	char			 secret[SECRET_CHARS + 1] = "";
+	const char		*text;
 
 	random_word(word, ID_CHARS);
 	random_word(secret, SECRET_CHARS);
 	text = mem_printf(m, "tw_%s_%s", word, secret);
 	explicit_bzero(secret, sizeof(secret));
-	sha256(text, md);
+	whole = (struct digest_piece){ text, strlen(text) };
+	digest_sha256(md, &whole, 1);
 	*id = db_text(mem_dup(m, word));
 	*hash = db_bytes(md, DIGEST_SHA256_BYTES);
 	return text;
