@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* digest: OpenSSL's hash functions themselves. By way of EVP a webhook goes
- * through 40 pages of libcrypto that say which provider has them, all of them
+ * through 30 more pages of libcrypto, which ask what provider has them and are
  * cold again after each switch to another process: 8 % of what a machine can
  * answer. OpenSSL 3 deprecates this way in and has it in every release. */
 #define OPENSSL_SUPPRESS_DEPRECATED

@@ -9,8 +9,7 @@ my @contenders = qw(ringback express1 floor webhook express2 bare hello
 my %called = (ringback => 'ringback', express1 => 'Express, 1 process',
 	express2 => 'Express, 2 processes', webhook => 'pgbench, our statement',
 	bare => 'pgbench, a bare upsert', floor => 'a worker that only stores',
-	hello => 'FastCGI hello',
-	nginx => 'nginx return 200');
+	hello => 'FastCGI hello', nginx => 'nginx return 200');
 
 sub run ($s) {
 	my $seconds = $s->quick ? 1.5 : 5;
