@@ -46,6 +46,7 @@ sub start ($class, $t, %o) {
 	}
 	my %command = (hello => [ "$o{bin}/hello" ], floor => [
 		"$o{bin}/floor", map { "$o{out}/floor.$_" } qw(sql xml) ]);
+	# hello asks no database.
 	$self->_run($_, \%database, 'spawn-fcgi', '-n', '-s', "$dir/$_.sock",
 		'-M', '0666', '--', '/usr/bin/multiwatch', '-f', $o{workers},
 		'-s', 'TERM', '--', @{ $command{$_} }) for keys %command;

@@ -32,10 +32,13 @@ sub new ($class, %o) {
 	$self->_write('floor.xml', $t->post_signed('/api/twilio/voice',
 		{ $t->call })->body);
 	$self->{peers} = Bench::Peers->start($t, %$self{qw(bin workers out)});
-	$self->{script}{webhook} = [ "$self->{out}/webhook.sql",
-		$webhook->pgbench("$self->{out}/webhook.sql") ];
-	$self->{script}{bare} = [ "$self->{out}/bare.sql",
-		Bench::Statement::bare("$self->{out}/bare.sql") ];
+	my %script = (webhook => [ $webhook->pgbench ],
+		bare => [ Bench::Statement::bare() ]);
+	for my $name (keys %script) {
+		my ($text, @options) = @{ $script{$name} };
+		$self->_write("$name.sql", $text);
+		$self->{script}{$name} = [ "$self->{out}/$name.sql", @options ];
+	}
 	return $self;
 }
 

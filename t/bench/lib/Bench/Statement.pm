@@ -3,7 +3,7 @@
 # server's own log has it, made into a script for pgbench and a text for floor.
 #
 #	my $s = Bench::Statement->seen($t);
-#	my @options = $s->pgbench("$dir/webhook.sql");
+#	my ($script, @options) = $s->pgbench;
 #	say $s->one_value;
 #
 # Exactly that statement, with the values of a real webhook. pgbench can make
@@ -38,11 +38,10 @@ sub seen ($class, $t) {
 	return bless { text => $found[0], value => \%value }, $class;
 }
 
-# Writes the script; what pgbench must be told besides.
-sub pgbench ($self, $file) {
+# The script, and what pgbench must be told besides.
+sub pgbench ($self) {
 	my ($sql, %value) = $self->_with(':new');
-	write_script($file, $sql);
-	return map { ('-D', "$_=$value{$_}") } sort keys %value;
+	return script($sql), map { ('-D', "$_=$value{$_}") } sort keys %value;
 }
 
 # The same for who gives one value, the new one, and no other.
@@ -72,22 +71,19 @@ sub _with ($self, $new) {
 }
 
 # The least that a webhook can be: one row that is new.
-sub bare ($file) {
-	write_script($file, 'INSERT INTO twilio_calls (call_sid, account_sid, '
+sub bare () {
+	return script('INSERT INTO twilio_calls (call_sid, account_sid, '
 		. 'from_number, to_number, direction, status) VALUES (:new, '
 		. q{:account, :from, :to, 'inbound', 'ringing') }
 		. 'ON CONFLICT (call_sid) DO UPDATE SET '
-		. 'status = excluded.status');
-	return map { ('-D', $_) } "account=$Ringback::Test::ACCOUNT",
+		. 'status = excluded.status'), map { ('-D', $_) }
+		"account=$Ringback::Test::ACCOUNT",
 		"from=$Ringback::Test::CALLER", "to=$Ringback::Test::NUMBER";
 }
 
-sub write_script ($file, $sql) {
-	open my $fh, '>', $file or die "$file: $!";
-	print {$fh} '\set new random(1000000000000000000, '
+sub script ($sql) {
+	return '\set new random(1000000000000000000, '
 		. "9000000000000000000)\n$sql;\n";
-	close $fh or die $!;
-	return;
 }
 
 1;
