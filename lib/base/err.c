@@ -19,10 +19,13 @@ static const struct {
 #undef X
 };
 
+/* Not the whole of it: a request that goes well has several. */
 void
 err_clear(struct err *e)
 {
-	memset(e, 0, sizeof(*e));
+	e->kind = ERR_NONE;
+	e->retry_after_s = 0;
+	e->code[0] = e->field[0] = e->text[0] = '\0';
 }
 
 bool
