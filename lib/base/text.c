@@ -2,7 +2,7 @@
 /* text: encodings. */
 #include "base/text.h"
 
-#include <errno.h>
+#include <ctype.h>
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,21 +120,46 @@ text_base64(struct mem *m, const void *p, size_t n)
 	return out;
 }
 
+const char *
+text_decimal(char room[TEXT_DECIMAL_BYTES], unsigned long v)
+{
+	char *p = room + TEXT_DECIMAL_BYTES - 1;
+
+	*p = '\0';
+	do
+		*--p = (char)('0' + v % 10);
+	while ((v /= 10) != 0);
+	return p;
+}
+
 bool
 text_to_long(const char *s, long min, long max, long *out)
 {
-	const char	*d = s[0] == '-' ? s + 1 : s;
-	char		*end;
-	long		 v;
+	const bool	 minus = *s == '-';
+	long		 v = 0;
 
-	if (d[0] < '0' || d[0] > '9')
+	s += minus;
+	if (*s == '\0')
 		return false;
-	errno = 0;
-	v = strtol(s, &end, 10);
-	if (errno != 0 || *end != '\0' || v < min || v > max)
+	for (; *s >= '0' && *s <= '9'; s++)
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, minus ? '0' - *s : *s - '0', &v))
+			return false;
+	if (*s != '\0' || v < min || v > max)
 		return false;
 	*out = v;
 	return true;
+}
+
+size_t
+text_span(const char *s, const char *others)
+{
+	size_t n = 0;
+
+	while (isalnum((unsigned char)s[n]) || (s[n] != '\0' &&
+	    strchr(others, s[n]) != NULL))
+		n++;
+	return n;
 }
 
 bool

@@ -25,8 +25,17 @@ char	*text_hex(struct mem *, const void *p, size_t n);	/* lower case */
 char	*text_sha256(struct mem *, const void *p, size_t n);	/* in hex */
 char	*text_base64(struct mem *, const void *p, size_t n);
 
+/* v in decimal, somewhere in room: what a number of a webhook's answer and of
+ * its log line costs by printf() is more than all else in them. */
+#define TEXT_DECIMAL_BYTES	24
+const char *text_decimal(char room[TEXT_DECIMAL_BYTES], unsigned long v);
+
 /* Strict decimal: optional '-', digits, nothing else, within [min, max]. */
 bool	 text_to_long(const char *s, long min, long max, long *out);
+
+/* How many bytes of s are letters or digits of ASCII, or one of others. For so
+ * many strspn() makes a table of 256 first. */
+size_t	 text_span(const char *s, const char *others);
 
 bool	 text_starts(const char *s, const char *prefix);
 /* 8-4-4-4-12 hex digits, lower case, as PostgreSQL prints them. */

@@ -58,8 +58,7 @@ struct source {
 static const char *
 word(const char *s)
 {
-	size_t n = s == NULL ? 0 : strspn(s, "abcdefghijklmnopqrstuvwxyz"
-		    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+	size_t n = s == NULL ? 0 : text_span(s, "-_");
 
 	return n == 0 || n > WORD_CHARS || s[n] != '\0' ? NULL : s;
 }

@@ -123,12 +123,10 @@ respell(struct mem *m, const char *url, enum query spelling)
 static bool
 is_signature(const char *s)
 {
-	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789+/";
 	static const char last[] = "AEIMQUYcgkosw048";
 
 	return s != NULL && strlen(s) == SIGNATURE_CHARS &&
-	    strspn(s, base64) == SIGNATURE_CHARS - 1 &&
+	    text_span(s, "+/") == SIGNATURE_CHARS - 1 &&
 	    s[SIGNATURE_CHARS - 1] == '=' &&
 	    strchr(last, s[SIGNATURE_CHARS - 2]) != NULL;
 }

@@ -119,6 +119,12 @@ test_numbers(void)
 static void
 test_encodings(struct mem *m)
 {
+	char room[TEXT_DECIMAL_BYTES];
+
+	tap_is(text_decimal(room, 0), "0", "decimal: 0");
+	tap_is(text_decimal(room, 4711), "4711", "decimal: 4711");
+	tap_is(text_decimal(room, ULONG_MAX), "18446744073709551615",
+	    "decimal: the largest");
 	tap_is(text_hex(m, "\x00\x9f\xff", 3), "009fff", "hex");
 	tap_is(text_hex(m, "", 0), "", "hex of nothing");
 	/* RFC 4648, 10 */
@@ -135,6 +141,9 @@ test_encodings(struct mem *m)
 static void
 test_rest(void)
 {
+	tap_ok(text_span("aZ09-_+", "-_") == 6 && text_span("", "+") == 0 &&
+	    text_span("a", "") == 1 && text_span("\xc3\xa4", "+") == 0,
+	    "span");
 	tap_ok(text_starts("abc", "ab") && text_starts("abc", "abc") &&
 	    text_starts("abc", ""), "starts");
 	tap_ok(!text_starts("ab", "abc") && !text_starts("xab", "ab"),
