@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "base/text.h"
 #include "edge/fcgi.h"
 #include "edge/sandbox.h"
 #include "edge/spool.h"
@@ -43,17 +44,32 @@ count(const struct app *app, int status, long ms)
 	metric_add(api ? METRIC_API_MS : METRIC_HOOKS_MS, (uint64_t)ms);
 }
 
+static const char *
+or_dash(const char *s)
+{
+	return s == NULL ? "-" : s;
+}
+
 static void
 write_line(const struct request *q, const struct http_response *r, long ms,
     const struct err *e)
 {
-	log_at(r->status >= 500 ? LEVEL_ERROR : LEVEL_INFO, "request",
-	    "method=%s path=%s status=%d ms=%ld bytes=%zu sid=%s kept=%s%s%s",
-	    q->http.method == NULL ? "-" : q->http.method,
-	    log_quote(q->route == NULL ? "-" : q->route), r->status,
-	    ms, r->body->len, q->sid == NULL ? "-" : q->sid,
-	    q->kept == NULL ? "-" : q->kept, e == NULL ? "" : " error=",
-	    e == NULL ? "" : log_quote(e->text));
+	char		 status[TEXT_DECIMAL_BYTES];
+	char		 took[TEXT_DECIMAL_BYTES];
+	char		 bytes[TEXT_DECIMAL_BYTES];
+	const struct log_pair pairs[] = {
+		{ "method", or_dash(q->http.method) },
+		{ "path", log_quote(or_dash(q->route)) },
+		{ "status", text_decimal(status, (unsigned)r->status) },
+		{ "ms", text_decimal(took, (unsigned long)ms) },
+		{ "bytes", text_decimal(bytes, r->body->len) },
+		{ "sid", or_dash(q->sid) },
+		{ "kept", or_dash(q->kept) },
+		{ "error", e == NULL ? NULL : log_quote(e->text) },
+	};
+
+	log_pairs(r->status >= 500 ? LEVEL_ERROR : LEVEL_INFO, "request",
+	    pairs, sizeof(pairs) / sizeof(pairs[0]) - (e == NULL));
 }
 
 static void
@@ -86,8 +102,8 @@ serve(struct app *app, FCGX_Request *fcgi)
 	count(app, r.status, ms);
 	if (said)
 		write_line(&q, &r, ms, ok ? NULL : &e);
-	http_close(&q.http);
 	log_request(NULL);
+	http_close(&q.http);
 	mem_free(q.m);
 }
 

@@ -12,7 +12,7 @@
 
 static const char	*program = "ringback";
 static enum log_level	 minimum = LEVEL_INFO;
-static char		 request[128];
+static const char	*request;
 
 #define LINE_BYTES	2048
 
@@ -61,9 +61,7 @@ log_flush(void)
 void
 log_request(const char *id)
 {
-	request[0] = '\0';
-	if (id != NULL)
-		(void)snprintf(request, sizeof(request), " req=%s", id);
+	request = id;
 }
 
 const char *
@@ -145,10 +143,10 @@ add(char *line, size_t *n, const char *s)
 
 /* When, and who says it; most of that is the same for a second. */
 static void
-begin(char *line, size_t *n, enum log_level level)
+stamp(char *line, size_t *n, enum log_level level)
 {
 	static const char *const names[] = { "debug", "info", "warn", "error" };
-	static char	 stamp[32], who[64];
+	static char	 when[32], who[64];
 	static time_t	 second;
 	struct timespec	 now;
 	struct tm	 tm;
@@ -157,46 +155,44 @@ begin(char *line, size_t *n, enum log_level level)
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	if (now.tv_sec != second) {
 		second = now.tv_sec;
-		(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S",
+		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S",
 		    gmtime_r(&second, &tm));
 		(void)snprintf(who, sizeof(who), " %s[%ld]: ", program,
 		    (long)getpid());
 	}
 	for (long i = 3, v = now.tv_nsec / 1000000; i > 0; i--, v /= 10)
 		ms[i] = (char)('0' + v % 10);
-	add(line, n, stamp);
+	add(line, n, when);
 	add(line, n, ms);
 	add(line, n, names[level]);
 	add(line, n, who);
 }
 
-/* printf() takes a tenth of what a worker computes for a webhook: only what
- * needs it is left to it. */
-void
-log_at(enum log_level level, const char *msg, const char *fmt, ...)
+/* Up to the pairs: all that lines have in common. */
+static size_t
+begin(char *line, enum log_level level, const char *msg)
 {
-	char	line[LINE_BYTES];
-	va_list	ap;
-	size_t	n = 0;
+	size_t n = 0;
 
-	if (level < minimum)
-		return;
-	begin(line, &n, level);
+	stamp(line, &n, level);
 	add(line, &n, msg);
-	add(line, &n, request);
-	if (fmt[0] != '\0' && n < sizeof(line) - 2) {
-		line[n++] = ' ';
-		va_start(ap, fmt);
-		n += (size_t)vsnprintf(line + n, sizeof(line) - n, fmt, ap);
-		va_end(ap);
+	if (request != NULL) {
+		add(line, &n, " req=");
+		add(line, &n, request);
 	}
-	if (untold != 0 && n < sizeof(line) - 2) {
-		n += (size_t)snprintf(line + n, sizeof(line) - n,
+	return n;
+}
+
+static void
+end(char *line, size_t n, enum log_level level)
+{
+	if (untold != 0 && n < LINE_BYTES - 2) {
+		n += (size_t)snprintf(line + n, LINE_BYTES - n,
 		    " left_out=%lu", untold);
 		untold = 0;
 	}
-	if (n > sizeof(line) - 2)
-		n = sizeof(line) - 2;
+	if (n > LINE_BYTES - 2)
+		n = LINE_BYTES - 2;
 	line[n++] = '\n';
 	if (!holding || level > LEVEL_INFO || held_bytes + n > sizeof(held))
 		log_flush();
@@ -207,4 +203,42 @@ log_at(enum log_level level, const char *msg, const char *fmt, ...)
 	}
 	if (write(STDERR_FILENO, line, n) < 0)
 		return;		/* nobody is left to be told */
+}
+
+void
+log_at(enum log_level level, const char *msg, const char *fmt, ...)
+{
+	char	line[LINE_BYTES];
+	va_list	ap;
+	size_t	n;
+
+	if (level < minimum)
+		return;
+	n = begin(line, level, msg);
+	if (fmt[0] != '\0' && n < sizeof(line) - 2) {
+		line[n++] = ' ';
+		va_start(ap, fmt);
+		n += (size_t)vsnprintf(line + n, sizeof(line) - n, fmt, ap);
+		va_end(ap);
+	}
+	end(line, n, level);
+}
+
+void
+log_pairs(enum log_level level, const char *msg, const struct log_pair *pairs,
+    size_t count)
+{
+	char	line[LINE_BYTES];
+	size_t	n;
+
+	if (level < minimum)
+		return;
+	n = begin(line, level, msg);
+	for (size_t i = 0; i < count; i++) {
+		add(line, &n, " ");
+		add(line, &n, pairs[i].key);
+		add(line, &n, "=");
+		add(line, &n, pairs[i].value);
+	}
+	end(line, n, level);
 }

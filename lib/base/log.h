@@ -24,12 +24,20 @@ void	log_hold(void);
 void	log_flush(void);	/* safe in a signal's handler */
 
 /* The request that every line is about until the next: "req=…" behind the
- * message. NULL: none. */
+ * message. NULL: none. It stays the caller's. */
 void	log_request(const char *id);
 
 /* fmt makes the key=value part; use log_quote() for values that need quoting. */
 void	log_at(enum log_level, const char *msg, const char *fmt, ...)
 	    PRINTF_LIKE(3, 4);
+
+/* The same of pairs that are text as it is. Each request has such a line, and
+ * printf() would cost it more than all the rest. */
+struct log_pair {
+	const char	*key, *value;
+};
+void	log_pairs(enum log_level, const char *msg, const struct log_pair *,
+	    size_t count);
 
 /* A quoted, escaped value for a %s in fmt; valid until the next but one. */
 const char *log_quote(const char *s);

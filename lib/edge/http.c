@@ -3,7 +3,6 @@
 #include "edge/http.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -122,7 +121,6 @@ http_open(struct http_request *q, struct mem *m, FCGX_Request *fcgi,
 		else if (has_control(*params[i].into))
 			return err_set(e, ERR_INPUT,
 			    "%s has a control character", params[i].name);
-		*params[i].into = mem_dup(m, *params[i].into);
 	}
 	if (has_too_many(fcgi))
 		return err_set(e, ERR_INPUT, "these are more than %d headers",
@@ -186,17 +184,17 @@ void
 http_send(const struct http_request *q, const struct http_response *r)
 {
 	FCGX_Stream	*out = q->fcgi->out;
-	char		 number[32];
+	char		 number[TEXT_DECIMAL_BYTES];
 
-	(void)snprintf(number, sizeof(number), "Status: %d ", r->status);
-	(void)FCGX_PutS(number, out);
+	(void)FCGX_PutS("Status: ", out);
+	(void)FCGX_PutS(text_decimal(number, (unsigned)r->status), out);
+	(void)FCGX_PutS(" ", out);
 	(void)FCGX_PutS(reason_of(r->status), out);
 	if (r->type != NULL) {
 		(void)FCGX_PutS("\r\nContent-Type: ", out);
 		(void)FCGX_PutS(r->type, out);
-		(void)snprintf(number, sizeof(number), "\r\nContent-Length: "
-		    "%zu", r->body->len);
-		(void)FCGX_PutS(number, out);
+		(void)FCGX_PutS("\r\nContent-Length: ", out);
+		(void)FCGX_PutS(text_decimal(number, r->body->len), out);
 	}
 	(void)FCGX_PutS("\r\nX-Request-Id: ", out);
 	(void)FCGX_PutS(q->id == NULL ? "-" : q->id, out);

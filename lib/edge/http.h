@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* http: one request in from nginx over FastCGI, one response out.
- * Every string of a request lives in its mem and has been checked: no NUL,
- * no control byte in what came from the request line. Bodies are raw bytes
- * until form or json has read them. */
+ * Every string of a request lives until http_close() and has been checked: no
+ * NUL, no control byte in what came from the request line. Bodies are raw
+ * bytes until form or json has read them. */
 #ifndef EDGE_HTTP_H
 #define EDGE_HTTP_H
 

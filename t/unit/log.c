@@ -48,6 +48,9 @@ int
 main(void)
 {
 	char	last[4096] = "", names[100][40], wide[3000] = "";
+	const struct log_pair two[] = { { "method", "GET" },
+		    { "path", "\"/a\"" } };
+	const struct log_pair long_one[] = { { "path", wide }, { "a", "b" } };
 	int	keep = dup(STDERR_FILENO);
 	long	n, some;
 
@@ -106,7 +109,19 @@ main(void)
 	log_at(LEVEL_WARN, "urgent", "n=%d", 3);
 	tap_ok(lines(last, sizeof(last)) == 2 && strstr(last, "n=3") != NULL,
 	    "a warning does not wait, nor what came before it");
+	log_request("0f");
+	log_pairs(LEVEL_INFO, "request", two, 2);
+	log_pairs(LEVEL_DEBUG, "request", two, 2);
+	log_flush();
+	log_request(NULL);
+	tap_ok(lines(last, sizeof(last)) == 1 && strstr(last, "]: "
+	    "request req=0f method=GET path=\"/a\"\n") != NULL,
+	    "pairs as they are, behind whose they are: %s", last);
 	memset(wide, 'x', sizeof(wide) - 1);
+	log_pairs(LEVEL_INFO, "request", long_one, 2);
+	log_flush();
+	tap_ok(lines(last, sizeof(last)) == 1 && strlen(last) == LINE_BYTES -
+	    1 && last[LINE_BYTES - 3] == 'x', "as much of them as a line takes");
 	for (n = 0; n < 100; n++)
 		log_info("held", "n=%ld %s", n, n % 10 != 5 ? "" : wide);
 	some = lines(last, sizeof(last));
