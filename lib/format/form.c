@@ -21,10 +21,11 @@ hex_digit(char c)
 	return -1;
 }
 
-static char *
-decode(struct mem *m, const char *s, size_t n, size_t *bytes)
+/* Into *room, which moves on: names and values lie close together. */
+static const char *
+decode(char **room, const char *s, size_t n, size_t *bytes)
 {
-	char	*out = mem_get(m, n + 1), *p = out;
+	char	*out = *room, *p = out;
 	int	 hi, lo;
 
 	for (size_t i = 0; i < n; i++) {
@@ -42,6 +43,8 @@ decode(struct mem *m, const char *s, size_t n, size_t *bytes)
 		}
 	}
 	*bytes = (size_t)(p - out);
+	*p = '\0';
+	*room = p + 1;
 	return out;
 }
 
@@ -68,7 +71,7 @@ count_pairs(const char *s, size_t n)
 }
 
 static bool
-read_pair(struct form *f, struct mem *m, const char *s, size_t n,
+read_pair(struct form *f, struct mem *m, char **room, const char *s, size_t n,
     struct err *e)
 {
 	struct form_pair	*p = &f->pairs[f->count++];
@@ -76,8 +79,8 @@ read_pair(struct form *f, struct mem *m, const char *s, size_t n,
 	size_t			 k = equals == NULL ? n : (size_t)(equals - s);
 	size_t			 value_at = equals == NULL ? n : k + 1;
 
-	p->name = decode(m, s, k, &p->name_bytes);
-	p->value = decode(m, s + value_at, n - value_at, &p->value_bytes);
+	p->name = decode(room, s, k, &p->name_bytes);
+	p->value = decode(room, s + value_at, n - value_at, &p->value_bytes);
 	if (p->name_bytes > FORM_MAX_NAME_BYTES)
 		return err_set(e, ERR_TOO_LARGE,
 		    "form: the name of pair %zu is over %d bytes", f->count,
@@ -159,15 +162,17 @@ form_parse(struct form **out, struct mem *m, const char *s, size_t n,
 {
 	struct form	*f = mem_get(m, sizeof(*f));
 	size_t		 count = count_pairs(s, n), end;
+	char		*room;
 
 	/* Refused before anything is allocated for it. */
 	if (count > FORM_MAX_PAIRS)
 		return err_set(e, ERR_TOO_LARGE, "form: %zu pairs, over %d",
 		    count, FORM_MAX_PAIRS);
 	f->pairs = mem_array(m, count, sizeof(*f->pairs));
+	room = mem_get(m, n + 2 * count);	/* a NUL behind each */
 	for (size_t at = 0; at < n; at = end + 1) {
 		end = pair_end(s, at, n);
-		if (end > at && !read_pair(f, m, s + at, end - at, e))
+		if (end > at && !read_pair(f, m, &room, s + at, end - at, e))
 			return false;
 	}
 	form_seal(f, m);
