@@ -61,7 +61,7 @@ voice_incoming(struct app *app, struct request *q, struct http_response *r,
 	if (!intake(app, q, e) || (app->greeting == NULL && !greet(app, e)))
 		return false;
 	r->type = "text/xml; charset=utf-8";
-	buf_add(r->body, app->greeting->s, app->greeting->len);
+	r->body = app->greeting;
 	return true;
 }
 
