@@ -29,7 +29,8 @@ struct db {
 	long			 lock;
 	unsigned		 hangs;		/* so often a server gave no answer */
 	long			 until_ms;	/* of all that is asked; 0 none */
-	long			 deadline_ms;	/* of what is being asked */
+	long			 asked_ms;	/* when the last was asked */
+	long			 deadline_ms;	/* until when that may take */
 	long			 heard_ms;	/* when the server last answered */
 	long			 retry_at_ms;	/* breaker; 0 closed */
 	long			 breaker_ms;	/* how long it opens next time */
@@ -83,7 +84,8 @@ db_sessions(const struct db *db)
 static void
 begin(struct db *db)
 {
-	db->deadline_ms = clock_ms() + db->o.timeout_ms;
+	db->asked_ms = clock_ms();
+	db->deadline_ms = db->asked_ms + db->o.timeout_ms;
 	if (db->until_ms != 0 && db->until_ms < db->deadline_ms)
 		db->deadline_ms = db->until_ms;
 }
@@ -308,12 +310,12 @@ connect_now(struct db *db, struct err *e)
 static bool
 ready(struct db *db, struct err *e)
 {
-	if (clock_ms() < db->retry_at_ms)
+	if (db->asked_ms < db->retry_at_ms)
 		return err_set(e, ERR_DOWN, "database: away, trying again "
 		    "soon");
 	/* Under load the last use was a moment ago, and the look would be an
 	 * eighth of a worker's system calls: then the rare event is spooled. */
-	if (db->conn != NULL && (clock_ms() < db->heard_ms + FRESH_MS ||
+	if (db->conn != NULL && (db->asked_ms < db->heard_ms + FRESH_MS ||
 	    pq_is_alive(db->conn)))
 		return true;
 	if (db->conn != NULL) {
