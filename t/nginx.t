@@ -393,7 +393,8 @@ subtest 'a worker is told what nginx knows, not what clients claim' => sub {
 	my $wire = Ringback::Wire->to($t, port => $port);
 	my $target = "/api/twilio/voice?x=%27it's%2B&&y=%zz";
 	is $wire->ask(POST => $target, [ @form, 'X-Request-Id' => 'mine',
-		Proxy => 'http://evil.example:8080', 'X-Forwarded-For' =>
+		Proxy => 'http://evil.example:8080', 'User-Agent' =>
+		'TwilioProxy/1.1', Accept => '*/*', 'X-Forwarded-For' =>
 		'10.9.8.7', 'Request-Uri' => '/evil', 'X_Twilio_Signature' =>
 		'underscored', 'X-Twilio-Signature' => 'dashed',
 		'Script-Filename' => '/etc/passwd' ], 'a=b%00')->{status}, 200,
@@ -412,6 +413,8 @@ subtest 'a worker is told what nginx knows, not what clients claim' => sub {
 	is_deeply [ grep { $count{$_} > 1 } sort keys %count ], [],
 		'nothing twice';
 	is $told{HTTP_PROXY} // '', '', 'no proxy of the client\'s (httpoxy)';
+	is_deeply [ grep { exists $told{"HTTP_$_"} } qw(HOST USER_AGENT ACCEPT
+		CONTENT_LENGTH) ], [], 'nor what a worker has no use for';
 	is $told{REQUEST_URI}, $target, 'the URL exactly as it was sent';
 	is $told{REMOTE_ADDR}, '127.0.0.1', 'the peer, not who it says it is';
 	like $told{REQUEST_ID}, qr/^[0-9a-f]{32}$/, 'nginx\'s id';
