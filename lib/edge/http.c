@@ -196,10 +196,7 @@ http_send(const struct http_request *q, const struct http_response *r)
 		(void)FCGX_PutS("\r\nContent-Length: ", out);
 		(void)FCGX_PutS(text_decimal(number, r->body->len), out);
 	}
-	(void)FCGX_PutS("\r\nX-Request-Id: ", out);
-	(void)FCGX_PutS(q->id == NULL ? "-" : q->id, out);
-	(void)FCGX_PutS("\r\nCache-Control: no-store\r\n"
-	    "X-Content-Type-Options: nosniff\r\n", out);
+	(void)FCGX_PutS("\r\nCache-Control: no-store\r\n", out);
 	(void)FCGX_PutStr(r->headers->s, (int)r->headers->len, out);
 	(void)FCGX_PutStr("\r\n", 2, out);
 	if (r->type != NULL && r->body->len != 0)
