@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "edge/fcgi.h"
 
 struct text {
@@ -45,13 +46,13 @@ read_text(struct text *t, const char *path)
 static bool
 store(PGconn *db)
 {
-	char		 new[32];
-	const char	*value = new;
+	char		 room[TEXT_DECIMAL_BYTES];
+	const char	*value = text_decimal(room, 1UL << 62 |
+			    (unsigned long)random() << 31 |
+			    (unsigned long)random());
 	PGresult	*r;
 	bool		 ok;
 
-	snprintf(new, sizeof(new), "1%09ld%09ld", random() % 1000000000,
-	    random() % 1000000000);
 	r = PQexecPrepared(db, "webhook", 1, &value, NULL, NULL, 0);
 	ok = PQresultStatus(r) == PGRES_COMMAND_OK;
 	PQclear(r);
@@ -61,13 +62,14 @@ store(PGconn *db)
 static void
 send_answer(FCGX_Request *q, const struct text *answer)
 {
-	char rest[4096];
+	char	rest[4096], room[TEXT_DECIMAL_BYTES];
 
 	while (FCGX_GetStr(rest, sizeof(rest), q->in) > 0)
 		;	/* behind what is unread no connection is kept */
-	FCGX_FPrintF(q->out, "Status: 200 OK\r\nContent-Type: text/xml; "
-	    "charset=utf-8\r\nContent-Length: %d\r\nCache-Control: no-store"
-	    "\r\nX-Content-Type-Options: nosniff\r\n\r\n", answer->len);
+	FCGX_PutS("Status: 200 OK\r\nContent-Type: text/xml; charset=utf-8\r\n"
+	    "Content-Length: ", q->out);
+	FCGX_PutS(text_decimal(room, (unsigned long)answer->len), q->out);
+	FCGX_PutS("\r\nCache-Control: no-store\r\n\r\n", q->out);
 	FCGX_PutStr(answer->s, answer->len, q->out);
 	FCGX_Finish_r(q);
 }
