@@ -130,57 +130,55 @@ log_may(enum log_level level, const char *msg)
 	return true;
 }
 
-static void
-add(char *line, size_t *n, const char *s)
+/* As much of all of them as the line has room for. */
+static size_t
+join(char *line, size_t n, const char *const parts[], size_t count)
 {
-	size_t bytes = strlen(s);
+	size_t bytes;
 
-	if (bytes > LINE_BYTES - 2 - *n)
-		bytes = LINE_BYTES - 2 - *n;
-	memcpy(line + *n, s, bytes);
-	*n += bytes;
+	for (size_t i = 0; i < count; i++) {
+		bytes = strlen(parts[i]);
+		if (bytes > LINE_BYTES - 2 - n)
+			bytes = LINE_BYTES - 2 - n;
+		memcpy(line + n, parts[i], bytes);
+		n += bytes;
+	}
+	return n;
 }
 
-/* When, and who says it; most of that is the same for a second. */
-static void
-stamp(char *line, size_t *n, enum log_level level)
-{
-	static const char *const names[] = { "debug", "info", "warn", "error" };
-	static char	 when[32], who[64];
-	static time_t	 second;
-	struct timespec	 now;
-	struct tm	 tm;
-	char		 ms[] = ".000Z ";
+/* Most of what a line begins with is the same for a second. */
+static time_t	 second;
+static char	 when[32], who[64];
 
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	if (now.tv_sec != second) {
-		second = now.tv_sec;
-		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S",
-		    gmtime_r(&second, &tm));
-		(void)snprintf(who, sizeof(who), " %s[%ld]: ", program,
-		    (long)getpid());
-	}
-	for (long i = 3, v = now.tv_nsec / 1000000; i > 0; i--, v /= 10)
-		ms[i] = (char)('0' + v % 10);
-	add(line, n, when);
-	add(line, n, ms);
-	add(line, n, names[level]);
-	add(line, n, who);
+static void SELDOM
+next_second(time_t now)
+{
+	struct tm tm;
+
+	second = now;
+	(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S",
+	    gmtime_r(&now, &tm));
+	(void)snprintf(who, sizeof(who), " %s[%ld]: ", program,
+	    (long)getpid());
 }
 
 /* Up to the pairs: all that lines have in common. */
 static size_t
 begin(char *line, enum log_level level, const char *msg)
 {
-	size_t n = 0;
+	static const char *const names[] = { "debug", "info", "warn", "error" };
+	struct timespec	 now;
+	char		 ms[] = ".000Z ";
+	const char	*const parts[] = { when, ms, names[level], who, msg,
+		    request == NULL ? "" : " req=",
+		    request == NULL ? "" : request };
 
-	stamp(line, &n, level);
-	add(line, &n, msg);
-	if (request != NULL) {
-		add(line, &n, " req=");
-		add(line, &n, request);
-	}
-	return n;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	if (now.tv_sec != second)
+		next_second(now.tv_sec);
+	for (long i = 3, v = now.tv_nsec / 1000000; i > 0; i--, v /= 10)
+		ms[i] = (char)('0' + v % 10);
+	return join(line, 0, parts, sizeof(parts) / sizeof(parts[0]));
 }
 
 static void
@@ -235,10 +233,10 @@ log_pairs(enum log_level level, const char *msg, const struct log_pair *pairs,
 		return;
 	n = begin(line, level, msg);
 	for (size_t i = 0; i < count; i++) {
-		add(line, &n, " ");
-		add(line, &n, pairs[i].key);
-		add(line, &n, "=");
-		add(line, &n, pairs[i].value);
+		const char *const parts[] = { " ", pairs[i].key, "=",
+		    pairs[i].value };
+
+		n = join(line, n, parts, sizeof(parts) / sizeof(parts[0]));
 	}
 	end(line, n, level);
 }
