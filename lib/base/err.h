@@ -43,12 +43,14 @@ struct err {
 };
 
 bool		 err_set(struct err *, enum err_kind, const char *fmt, ...)
-		     PRINTF_LIKE(3, 4);
+		     PRINTF_LIKE(3, 4) SELDOM;
 /* As err_set(), with the stable word and the field a client is told. */
 bool		 err_field(struct err *, enum err_kind, const char *code,
-		     const char *field, const char *fmt, ...) PRINTF_LIKE(5, 6);
+		     const char *field, const char *fmt, ...) PRINTF_LIKE(5, 6)
+		     SELDOM;
 /* As err_set() with ERR_SYSTEM and errno's text behind it. */
-bool		 err_sys(struct err *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+bool		 err_sys(struct err *, const char *fmt, ...) PRINTF_LIKE(2, 3)
+		     SELDOM;
 void		 err_clear(struct err *);
 
 int		 err_http(enum err_kind);

@@ -29,7 +29,7 @@ void	log_request(const char *id);
 
 /* fmt makes the key=value part; use log_quote() for values that need quoting. */
 void	log_at(enum log_level, const char *msg, const char *fmt, ...)
-	    PRINTF_LIKE(3, 4);
+	    PRINTF_LIKE(3, 4) SELDOM;
 
 /* The same of pairs that are text as it is. Each request has such a line, and
  * printf() would cost it more than all the rest. */
@@ -45,7 +45,7 @@ const char *log_quote(const char *s);
 /* For what others may bring about as often as they like. Of one message, 100
  * lines at once and then one every ten seconds: false, this one should be left
  * out. The next that is not says how many were ("left_out=7"). */
-MUST_CHECK bool log_may(enum log_level, const char *msg);
+MUST_CHECK bool log_may(enum log_level, const char *msg) SELDOM;
 
 #define log_some(level, msg, ...)					      \
 	do {								      \

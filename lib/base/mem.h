@@ -10,6 +10,8 @@
 
 #define MUST_CHECK	__attribute__((__warn_unused_result__))
 #define PRINTF_LIKE(f, a) __attribute__((__format__(__printf__, f, a)))
+/* What leads there is kept away from the code that runs for each request. */
+#define SELDOM		__attribute__((__cold__))
 /* Which arguments say how large the object is, for FORTIFY to watch. */
 #define SIZED_BY(...)	__attribute__((__alloc_size__(__VA_ARGS__)))
 
