@@ -6,6 +6,7 @@ use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use IO::Socket::INET;
+use List::Util qw(max);
 use Ringback::Test;
 
 my $one = Ringback::Test->new(env => { SMS_REPLY => "It's on its way" });
@@ -32,6 +33,14 @@ subtest 'up prints DIR/.env, and that is all it prints' => sub {
 		$one->dir . '/.env') !~ /^#?$_=/m }
 		Ringback::Test::slurp("$Ringback::Test::ROOT/lib/base/cfg.def")
 		=~ /^CFG\(\w+, \w+, "(\w+)"/mg ], [], 'every setting is';
+};
+
+subtest 'the database takes an eighth of the memory' => sub {
+	my ($kb) = Ringback::Test::slurp('/proc/meminfo') =~ /^MemTotal: +(\d+)/;
+	my $mb = $one->dbh->selectrow_array(q{SELECT setting::int / 128 FROM pg_settings
+		WHERE name = 'shared_buffers'});
+	cmp_ok $mb, '>=', 64, "at least what it needs: $mb MB";
+	cmp_ok $mb, '<=', max(64, $kb / 8192), 'no more than that';
 };
 
 subtest 'status has a line for each process' => sub {

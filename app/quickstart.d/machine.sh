@@ -76,6 +76,17 @@ install_packages() {
 	fi
 }
 
+# MB that this machine has, or the container that it is may use.
+memory_mb() {
+	local limit total
+	total=$(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
+	total=$((total / 1024))
+	limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || echo max)
+	[ "$limit" = max ] || limit=$((limit / 1048576))
+	[ "$limit" = max ] || [ "$limit" -ge "$total" ] || total=$limit
+	echo "$total"
+}
+
 # --- programs --------------------------------------------------------------
 
 # Sets bindir, building first unless the caller brought programs along.
