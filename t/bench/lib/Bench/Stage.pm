@@ -33,7 +33,8 @@ sub new ($class, %o) {
 		{ $t->call })->body);
 	$self->{peers} = Bench::Peers->start($t, %$self{qw(bin workers out)});
 	my %script = (webhook => [ $webhook->pgbench ],
-		bare => [ Bench::Statement::bare() ]);
+		bare => [ Bench::Statement::bare() ],
+		anywhere => [ Bench::Statement::anywhere() ]);
 	for my $name (keys %script) {
 		my ($text, @options) = @{ $script{$name} };
 		$self->_write("$name.sql", $text);
@@ -117,7 +118,7 @@ sub load ($self, $name, %o) {
 	return \%seen;
 }
 
-# The same of pgbench, with "webhook" or "bare"; at a rate, p50 and p99, too.
+# The same of pgbench, with "webhook", "bare" or "anywhere"; at a rate, p50 and p99, too.
 sub pgbench ($self, $name, %o) {
 	my $t = $self->{t};
 	my ($host) = $t->{database_url} =~ /host=([^&]+)/;

@@ -2,7 +2,9 @@
 # Bench::Part::Growth: what a webhook costs, of the worker's CPU and of
 # PostgreSQL's, when many are stored already. Each time in turn with another
 # ringback, database and all, that has stored next to nothing: what slows the
-# machine down, and filling ten million rows does, is not growth.
+# machine down, and filling ten million rows does, is not growth. A SID lies
+# anywhere in the index of those that are stored: what that alone costs is shown
+# by an upsert of pgbench's, which has one such index where a webhook has two.
 package Bench::Part::Growth;
 use v5.36;
 
@@ -25,20 +27,27 @@ sub run ($s) {
 		$s->checkpoint;
 		$fresh->clear;
 		my %of = ("beside $level" => $s, "instead of $level" => $fresh);
-		# Long enough for pages that are written whole after it.
-		$_->load('ringback', seconds => 3 * $seconds) for values %of;
+		# After a checkpoint each page is logged whole once; of an index
+		# that is two for each hundred rows.
+		$_->load('ringback', seconds => 100, requests => 20_000
+			+ $level / 50) for values %of;
 		for my $round (1 .. $rounds) {
 			for my $what (reverse sort keys %of) {
 				my $us = $of{$what}->load('ringback',
 					seconds => $seconds)->{us};
 				$r->sample('us as it grows', $what, $round,
 					$us->{worker} + $us->{postgres});
+				$r->sample('us of one index', $what, $round,
+					$of{$what}->pgbench('anywhere', seconds
+					=> $seconds)->{us}{postgres});
 			}
 		}
 		my @two = ('us as it grows', "beside $level",
 			"instead of $level");
 		$r->row('growth', "a webhook beside $level others, of one "
 			. 'beside none', $r->ratio(@two), '<=', 1.15, 'x');
+		$r->row('growth', "pgbench: a bare upsert beside $level",
+			$r->ratio('us of one index', @two[1, 2]), '', '', 'x');
 		say {$plot} join "\t", 1, 1, $r->middle(@two[0, 2])
 			if $level == $levels[0];
 		say {$plot} join "\t", $level, $r->ratio(@two),
