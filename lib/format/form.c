@@ -25,21 +25,17 @@ hex_digit(char c)
 static const char *
 decode(char **room, const char *s, size_t n, size_t *bytes)
 {
-	char	*out = *room, *p = out;
-	int	 hi, lo;
+	const char	*const end = s + n;
+	char		*out = *room, *p = out;
+	int		 hi, lo;
 
-	for (size_t i = 0; i < n; i++) {
-		while (i < n && s[i] != '%' && s[i] != '+')
-			*p++ = s[i++];		/* most of it */
-		if (i == n)
-			break;
-		if (s[i] == '%' && n - i > 2 &&
-		    (hi = hex_digit(s[i + 1])) >= 0 &&
-		    (lo = hex_digit(s[i + 2])) >= 0) {
+	for (; s < end; s++) {
+		if (*s == '%' && end - s > 2 && (hi = hex_digit(s[1])) >= 0 &&
+		    (lo = hex_digit(s[2])) >= 0) {
 			*p++ = (char)(hi * 16 + lo);
-			i += 2;
+			s += 2;
 		} else {
-			*p++ = s[i] == '+' ? ' ' : s[i];
+			*p++ = *s == '+' ? ' ' : *s;
 		}
 	}
 	*bytes = (size_t)(p - out);
