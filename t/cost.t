@@ -132,6 +132,19 @@ subtest 'statements of a sweep with nothing to do' => sub {
 	figure('statements', scalar @plans, '<=', 2);
 };
 
+# Who it is; its settings and that question, to be prepared; the question; the
+# end. Each but the last is a journey to a database that may be far away.
+subtest 'journeys of a sweep with nothing to do' => sub {
+	my $no = cannot_count();
+	plan skip_all => $no if $no;
+	my $dir = tempdir(CLEANUP => 1);
+	my ($status) = Ringback::Pass->run($t, { before => [ qw(strace -f -qq
+		-e trace=sendto -o), "$dir/trace" ] });
+	is $status, 0, 'the pass ends well';
+	my @sent = Ringback::Test::slurp("$dir/trace") =~ /sendto\(/g;
+	figure('messages', scalar @sent, '<=', 4);
+};
+
 # --- commits ---------------------------------------------------------------
 
 # What is written has a number, and each commit of it waits for the disk.

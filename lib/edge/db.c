@@ -122,46 +122,46 @@ down(struct db *db, struct err *e, const char *what)
 	return false;
 }
 
-/* yes: whether the answer is a true in its only field; NULL nobody asks. */
+/* The server gives up a little before we do: then it says so, and the
+ * connection is as good as before. The lock's number is one that nobody has:
+ * not another host's, nor that of our own session before, which the server
+ * may not know to be over yet. */
 static bool
-command(struct db *db, const char *sql, bool *yes, struct err *e)
+send_settings(struct db *db)
 {
-	PGresult	*r;
-	bool		 ok;
+	char sql[512], lock[64] = "true";
 
-	if (!PQsendQuery(db->conn, sql) ||
-	    (r = pq_result(db->conn, db->deadline_ms)) == NULL)
-		return down(db, e, "set up");
-	ok = PQresultStatus(r) == PGRES_COMMAND_OK ||
-	    PQresultStatus(r) == PGRES_TUPLES_OK;
-	if (ok && yes != NULL)
-		*yes = PQntuples(r) == 1 && *PQgetvalue(r, 0, 0) == 't';
-	PQclear(r);
-	return ok || down(db, e, "set up");
+	if (getrandom(&db->lock, sizeof(db->lock), 0) != sizeof(db->lock))
+		abort();
+	db->lock &= 0x7fffffff;
+	if (db->o.lock)
+		(void)snprintf(lock, sizeof(lock), "pg_try_advisory_lock("
+		    DB_LOCK_CLASS ", %ld)", db->lock);
+	(void)snprintf(sql, sizeof(sql), "SELECT %s"
+	    ", set_config('statement_timeout', '%ld', false)"
+	    ", set_config('lock_timeout', '%ld', false)"
+	    ", set_config('idle_in_transaction_session_timeout', '5000', false)"
+	    ", set_config('timezone', 'UTC', false)"
+	    ", set_config('client_min_messages', 'warning', false)"
+	    ", set_config('plan_cache_mode', '%s', false)", lock,
+	    db->o.timeout_ms * 9 / 10, db->o.timeout_ms / 2,
+	    db->o.plan_each_time ? "force_custom_plan" : "auto");
+	return PQsendQueryParams(db->conn, sql, 0, NULL, NULL, NULL, NULL, 0);
 }
 
-/* The lock's number is one that nobody has: not another host's, nor that of
- * our own session before, which the server may not know to be over yet. */
 static bool
-set_up(struct db *db, const char *settings, struct err *e)
+check_settings(struct db *db, struct err *e)
 {
-	char		sql[512];
-	uint32_t	n;
-	bool		held = false;
+	PGresult	*r = NULL, *end = NULL;
+	bool		 ok;
 
-	if (!db->o.lock)
-		return command(db, settings, NULL, e);
-	for (int tries = 0; tries < 10 && !held; tries++) {
-		if (getrandom(&n, sizeof(n), 0) != sizeof(n))
-			abort();
-		db->lock = (long)(n & 0x7fffffff);
-		(void)snprintf(sql, sizeof(sql), "%s; SELECT "
-		    "pg_try_advisory_lock(" DB_LOCK_CLASS ", %ld)", settings,
-		    db->lock);
-		if (!command(db, sql, &held, e))
-			return false;
-	}
-	return held || down(db, e, "no lock");
+	ok = pq_next(db->conn, db->deadline_ms, &r) &&
+	    PQresultStatus(r) == PGRES_TUPLES_OK &&
+	    *PQgetvalue(r, 0, 0) == 't' &&
+	    pq_next(db->conn, db->deadline_ms, &end) && end == NULL;
+	PQclear(r);
+	PQclear(end);
+	return ok || down(db, e, "set up");
 }
 
 static bool
@@ -236,8 +236,8 @@ check_statement(struct db *db, const struct db_statement *s, struct err *e)
 }
 
 /* Prepares some statements and asks the server how many values each takes and
- * gives, so that sql.def and schema cannot drift apart unseen. All at once:
- * a database far away answers once, not twice a statement. */
+ * gives, so that sql.def and schema cannot drift apart unseen. All at once,
+ * with a new session's settings: a database far away answers once. */
 static bool
 prepare_all(struct db *db, bool later, struct err *e)
 {
@@ -245,17 +245,21 @@ prepare_all(struct db *db, bool later, struct err *e)
 	PGresult			*r;
 	bool				 ok;
 
-	ok = PQenterPipelineMode(db->conn);
+	ok = PQenterPipelineMode(db->conn) && (later || send_settings(db));
 	for (size_t i = 0; ok && i < db->o.count; i++)
 		ok = s[i].name == NULL || s[i].later != later ||
 		    (PQsendPrepare(db->conn, s[i].name, s[i].text, 0, NULL) &&
 		    PQsendDescribePrepared(db->conn, s[i].name));
 	if (!ok || !PQpipelineSync(db->conn))
 		return down(db, e, "prepare");
+	if (!later && !check_settings(db, e))
+		return false;
 	for (size_t i = 0; i < db->o.count; i++)
 		if (s[i].name != NULL && s[i].later == later &&
-		    !check_statement(db, &s[i], e))
+		    !check_statement(db, &s[i], e)) {
+			hang_up(db);
 			return false;
+		}
 	ok = pq_next(db->conn, db->deadline_ms, &r);
 	if (ok)
 		PQclear(r);
@@ -265,8 +269,6 @@ prepare_all(struct db *db, bool later, struct err *e)
 static bool
 connect_once(struct db *db, struct err *e)
 {
-	char settings[384];
-
 	db->conn = pq_connect(db->o.url, db->o.program, db->hangs,
 	    db->deadline_ms);
 	if (db->conn == NULL)
@@ -274,19 +276,8 @@ connect_once(struct db *db, struct err *e)
 		    "libpq can read");	/* whose words would quote it */
 	if (PQstatus(db->conn) != CONNECTION_OK)
 		return down(db, e, "connect");
-	/* The server gives up a little before we do: then it says so, and the
-	 * connection is as good as before. */
-	(void)snprintf(settings, sizeof(settings),
-	    "SET statement_timeout = %ld; SET lock_timeout = %ld; "
-	    "SET idle_in_transaction_session_timeout = 5000; "
-	    "SET timezone = 'UTC'; SET client_min_messages = warning; "
-	    "SET plan_cache_mode = %s", db->o.timeout_ms * 9 / 10,
-	    db->o.timeout_ms / 2, db->o.plan_each_time ?
-	    "force_custom_plan" : "auto");
-	if (!set_up(db, settings, e) || !prepare_all(db, false, e)) {
-		hang_up(db);
+	if (!prepare_all(db, false, e))
 		return false;
-	}
 	db->complete = false;
 	db->retry_at_ms = 0;
 	db->breaker_ms = BREAKER_MS;
@@ -333,8 +324,6 @@ all_ready(struct db *db, struct err *e)
 		return false;
 	db->complete = db->complete || !db->o.later ||
 	    prepare_all(db, true, e);
-	if (!db->complete)
-		hang_up(db);
 	return db->complete;
 }
 
