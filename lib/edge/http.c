@@ -55,85 +55,107 @@ media_type(struct mem *m, const char *header)
 	return type;
 }
 
-/* False: it is there twice. */
-static bool
-find_param(FCGX_Request *fcgi, const char *name, const char **value)
-{
-	size_t n = strlen(name);
+enum param { ID, METHOD, URI, REMOTE, TYPE, LENGTH, SIGNATURE, AUTHORIZATION,
+    IDEMPOTENCY_KEY, TYPE_AGAIN, PARAMS };
 
-	*value = NULL;
-	for (char **p = fcgi->envp; *p != NULL; p++) {
-		if (**p != *name || strncmp(*p, name, n) != 0 ||
-		    (*p)[n] != '=')
-			continue;
-		if (*value != NULL)
-			return false;
-		*value = *p + n + 1;
-	}
-	return true;
+static const struct {
+	const char	*name;
+	size_t		 bytes;
+} params[PARAMS] = {
+#define PARAM(name)	{ name, sizeof(name) - 1 }
+	[ID] = PARAM("REQUEST_ID"),
+	[METHOD] = PARAM("REQUEST_METHOD"),
+	[URI] = PARAM("REQUEST_URI"),
+	[REMOTE] = PARAM("REMOTE_ADDR"),
+	[TYPE] = PARAM("CONTENT_TYPE"),
+	[LENGTH] = PARAM("CONTENT_LENGTH"),
+	[SIGNATURE] = PARAM("HTTP_X_TWILIO_SIGNATURE"),
+	[AUTHORIZATION] = PARAM("HTTP_AUTHORIZATION"),
+	[IDEMPOTENCY_KEY] = PARAM("HTTP_IDEMPOTENCY_KEY"),
+	/* CONTENT_TYPE is the first of several. */
+	[TYPE_AGAIN] = PARAM("HTTP_CONTENT_TYPE"),
+#undef PARAM
+};
+
+static enum param
+param_of(const char *name, size_t bytes)
+{
+	enum param i = 0;
+
+	while (i < PARAMS && (params[i].bytes != bytes ||
+	    memcmp(params[i].name, name, bytes) != 0))
+		i++;
+	return i;
 }
 
+/* All that we want to know, and what is wrong with it. Twice would be twice
+ * what decides something: nginx 1.22 passes both of two, and FCGX_GetParam()
+ * would silently take the first (FAULTS M17). */
 static bool
-has_too_many(FCGX_Request *fcgi)
+read_params(FCGX_Request *fcgi, const char *values[PARAMS], struct err *e)
 {
-	size_t n = 0;
+	const char	*equals;
+	enum param	 i;
+	size_t		 headers = 0;
 
-	for (char **p = fcgi->envp; *p != NULL; p++)
-		n += strncmp(*p, "HTTP_", 5) == 0;
-	return n > HTTP_MAX_HEADERS;
+	for (char **p = fcgi->envp; *p != NULL; p++) {
+		headers += strncmp(*p, "HTTP_", 5) == 0;
+		equals = strchr(*p, '=');
+		i = equals == NULL ? PARAMS :
+		    param_of(*p, (size_t)(equals - *p));
+		if (i == PARAMS)
+			continue;
+		if (values[i] != NULL)
+			err_set(e, ERR_INPUT, "%s was sent twice",
+			    params[i].name);
+		else if (has_control(equals + 1))
+			err_set(e, ERR_INPUT, "%s has a control character",
+			    params[i].name);
+		else
+			values[i] = equals + 1;
+	}
+	if (headers > HTTP_MAX_HEADERS)
+		err_set(e, ERR_INPUT, "these are more than %d headers",
+		    HTTP_MAX_HEADERS);
+	return e->kind == ERR_NONE;
+}
+
+static const char *
+or_else(const char *value, const char *fallback)
+{
+	return value != NULL ? value : fallback;
 }
 
 bool
 http_open(struct http_request *q, struct mem *m, FCGX_Request *fcgi,
     struct err *e)
 {
-	const char	*length = NULL, *type_again;
-	const struct {
-		const char	 *name, *fallback;
-		const char	**into;
-	} params[] = {
-		{ "REQUEST_ID", "-", &q->id },
-		{ "REQUEST_METHOD", "", &q->method },
-		{ "REQUEST_URI", "", &q->uri },
-		{ "REMOTE_ADDR", "-", &q->remote },
-		{ "CONTENT_TYPE", "", &q->type },
-		{ "CONTENT_LENGTH", "", &length },
-		{ "HTTP_X_TWILIO_SIGNATURE", NULL, &q->signature },
-		{ "HTTP_AUTHORIZATION", NULL, &q->authorization },
-		{ "HTTP_IDEMPOTENCY_KEY", NULL, &q->idempotency_key },
-		/* CONTENT_TYPE is the first of several. */
-		{ "HTTP_CONTENT_TYPE", NULL, &type_again },
-	};
-	size_t	n;
+	const char	*values[PARAMS] = { NULL };
+	size_t		 n;
+	bool		 ok;
 
-	memset(q, 0, sizeof(*q));
-	q->fcgi = fcgi;
-	q->body = "";
-	for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
-		/* Twice would be twice what decides something: nginx 1.22
-		 * passes both of two, and FCGX_GetParam() would silently take
-		 * the first (FAULTS M17). */
-		if (!find_param(fcgi, params[i].name, params[i].into))
-			return err_set(e, ERR_INPUT, "%s was sent twice",
-			    params[i].name);
-		if (*params[i].into == NULL)
-			*params[i].into = params[i].fallback;
-		else if (has_control(*params[i].into))
-			return err_set(e, ERR_INPUT,
-			    "%s has a control character", params[i].name);
-	}
-	if (has_too_many(fcgi))
-		return err_set(e, ERR_INPUT, "these are more than %d headers",
-		    HTTP_MAX_HEADERS);
+	err_clear(e);
+	ok = read_params(fcgi, values, e);
+	*q = (struct http_request){
+		.id = or_else(values[ID], "-"),
+		.method = or_else(values[METHOD], ""),
+		.uri = or_else(values[URI], ""),
+		.remote = or_else(values[REMOTE], "-"),
+		.signature = values[SIGNATURE],
+		.authorization = values[AUTHORIZATION],
+		.idempotency_key = values[IDEMPOTENCY_KEY],
+		.body = "",
+		.body_promised = -1,
+		.fcgi = fcgi,
+	};
 	n = strcspn(q->uri, "?");
 	q->path = mem_dup_n(m, q->uri, n);
 	q->query = q->uri[n] == '?' ? q->uri + n + 1 : "";
-	q->type = media_type(m, q->type);
-	if (*length == '\0')
-		q->body_promised = -1;
-	else if (!text_to_long(length, 0, 1L << 40, &q->body_promised))
-		return err_set(e, ERR_INPUT, "Content-Length is not a number");
-	return true;
+	q->type = media_type(m, or_else(values[TYPE], ""));
+	if (!ok || or_else(values[LENGTH], "")[0] == '\0')
+		return ok;
+	return text_to_long(values[LENGTH], 0, 1L << 40, &q->body_promised) ||
+	    err_set(e, ERR_INPUT, "Content-Length is not a number");
 }
 
 bool
