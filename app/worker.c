@@ -58,14 +58,14 @@ write_line(const struct request *q, const struct http_response *r, long ms,
 	char		 took[TEXT_DECIMAL_BYTES];
 	char		 bytes[TEXT_DECIMAL_BYTES];
 	const struct log_pair pairs[] = {
-		{ "method", or_dash(q->http.method) },
-		{ "path", log_quote(or_dash(q->route)) },
-		{ "status", text_decimal(status, (unsigned)r->status) },
-		{ "ms", text_decimal(took, (unsigned long)ms) },
-		{ "bytes", text_decimal(bytes, r->body->len) },
-		{ "sid", or_dash(q->sid) },
-		{ "kept", or_dash(q->kept) },
-		{ "error", e == NULL ? NULL : log_quote(e->text) },
+		LOG_PAIR("method", or_dash(q->http.method)),
+		LOG_PAIR("path", log_quote(or_dash(q->route))),
+		LOG_PAIR("status", text_decimal(status, (unsigned)r->status)),
+		LOG_PAIR("ms", text_decimal(took, (unsigned long)ms)),
+		LOG_PAIR("bytes", text_decimal(bytes, r->body->len)),
+		LOG_PAIR("sid", or_dash(q->sid)),
+		LOG_PAIR("kept", or_dash(q->kept)),
+		LOG_PAIR("error", e == NULL ? NULL : log_quote(e->text)),
 	};
 
 	log_pairs(r->status >= 500 ? LEVEL_ERROR : LEVEL_INFO, "request",

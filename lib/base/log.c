@@ -233,10 +233,9 @@ log_pairs(enum log_level level, const char *msg, const struct log_pair *pairs,
 		return;
 	n = begin(line, level, msg);
 	for (size_t i = 0; i < count; i++) {
-		const char *const parts[] = { " ", pairs[i].key, "=",
-		    pairs[i].value };
+		const char *const parts[] = { pairs[i].key, pairs[i].value };
 
-		n = join(line, n, parts, sizeof(parts) / sizeof(parts[0]));
+		n = join(line, n, parts, 2);
 	}
 	end(line, n, level);
 }

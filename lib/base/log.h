@@ -36,6 +36,7 @@ void	log_at(enum log_level, const char *msg, const char *fmt, ...)
 struct log_pair {
 	const char	*key, *value;
 };
+#define LOG_PAIR(key, value)	{ " " key "=", value }
 void	log_pairs(enum log_level, const char *msg, const struct log_pair *,
 	    size_t count);
 

@@ -48,9 +48,10 @@ int
 main(void)
 {
 	char	last[4096] = "", names[100][40], wide[3000] = "";
-	const struct log_pair two[] = { { "method", "GET" },
-		    { "path", "\"/a\"" } };
-	const struct log_pair long_one[] = { { "path", wide }, { "a", "b" } };
+	const struct log_pair two[] = { LOG_PAIR("method", "GET"),
+		    LOG_PAIR("path", "\"/a\"") };
+	const struct log_pair long_one[] = { LOG_PAIR("path", wide),
+		    LOG_PAIR("a", "b") };
 	int	keep = dup(STDERR_FILENO);
 	long	n, some;
 
