@@ -76,15 +76,18 @@ install_packages() {
 	fi
 }
 
-# MB that this machine has, or the container that it is may use.
-memory_mb() {
-	local limit total
-	total=$(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
-	total=$((total / 1024))
+# In MB, 64 to 4096: of what the machine has, or the container that it is may
+# use.
+eighth_of_memory() {
+	local limit mb
+	mb=$(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
+	mb=$((mb / 8192))
 	limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || echo max)
-	[ "$limit" = max ] || limit=$((limit / 1048576))
-	[ "$limit" = max ] || [ "$limit" -ge "$total" ] || total=$limit
-	echo "$total"
+	[ "$limit" = max ] || [ $((limit / 8388608)) -ge "$mb" ] ||
+	    mb=$((limit / 8388608))
+	[ "$mb" -ge 64 ] || mb=64
+	[ "$mb" -le 4096 ] || mb=4096
+	echo "$mb"
 }
 
 # --- programs --------------------------------------------------------------

@@ -92,7 +92,7 @@ start() {
 }
 
 start_postgres() {
-	local lock mb=$(($(memory_mb) / 8))
+	local lock
 	if [ ! -e "$dir/pg/PG_VERSION" ]; then
 		say "making a database cluster"
 		(cd "$dir/run" && env -i "${clean_env[@]}" "${as_others[@]}" \
@@ -109,14 +109,12 @@ start_postgres() {
 	# An eighth of the memory is for pages.  A SID lies anywhere in an index,
 	# so among millions each webhook finds another page, and after each
 	# checkpoint logs it whole: there is time for one until the clock asks.
-	[ "$mb" -ge 64 ] || mb=64
-	[ "$mb" -le 4096 ] || mb=4096
 	# Error lines carry no values: a log is no place for a number.
 	cat >"$dir/pg/ringback.conf" <<-CONF
 		listen_addresses = ''
 		unix_socket_directories = '$sockets'
 		max_connections = 100
-		shared_buffers = ${mb}MB
+		shared_buffers = $(eighth_of_memory)MB
 		max_wal_size = 4GB
 		jit = off
 		timezone = UTC
