@@ -378,17 +378,20 @@ event_values(const struct event *ev, const struct cfg *cfg, struct mem *m,
     struct db_value values[EVENT_MAX_VALUES])
 {
 	const struct kind	*k = &kinds[ev->kind];
-	const struct db_value	 journal[] = {
-		dedupe(ev, m), db_text(ev->route), db_text(ev->uri),
-		db_text(form_some(ev->form, "AccountSid")), db_text(ev->sid),
-		db_text(word(either(ev->form, k->status[0], k->status[1]))),
-		db_bytes(ev->body, ev->body_bytes), db_text(ev->source),
-		db_bool(ev->verified), db_text(ev->received_at),
-	};
+	struct db_value		*v = values;
 
-	memcpy(values, journal, sizeof(journal));
+	*v++ = dedupe(ev, m);
+	*v++ = db_text(ev->route);
+	*v++ = db_text(ev->uri);
+	*v++ = db_text(form_some(ev->form, "AccountSid"));
+	*v++ = db_text(ev->sid);
+	*v++ = db_text(word(either(ev->form, k->status[0], k->status[1])));
+	*v++ = db_bytes(ev->body, ev->body_bytes);
+	*v++ = db_text(ev->source);
+	*v++ = db_bool(ev->verified);
+	*v++ = db_text(ev->received_at);
 	for (size_t i = 0; i < k->count; i++)
-		values[10 + i] = source_value(&k->sources[i], ev, cfg, m);
+		*v++ = source_value(&k->sources[i], ev, cfg, m);
 }
 
 void
