@@ -6,7 +6,7 @@ use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use IO::Socket::INET;
-use List::Util qw(max);
+use List::Util qw(max min);
 use Ringback::Test;
 
 my $one = Ringback::Test->new(env => { SMS_REPLY => "It's on its way" });
@@ -37,10 +37,13 @@ subtest 'up prints DIR/.env, and that is all it prints' => sub {
 
 subtest 'the database takes an eighth of the memory' => sub {
 	my ($kb) = Ringback::Test::slurp('/proc/meminfo') =~ /^MemTotal: +(\d+)/;
-	my $mb = $one->dbh->selectrow_array(q{SELECT setting::int / 128 FROM pg_settings
-		WHERE name = 'shared_buffers'});
-	cmp_ok $mb, '>=', 64, "at least what it needs: $mb MB";
-	cmp_ok $mb, '<=', max(64, $kb / 8192), 'no more than that';
+	my $of_container = '/sys/fs/cgroup/memory.max';
+	my ($limit) = -e $of_container ? Ringback::Test::slurp($of_container)
+		=~ /^(\d+)$/m : ();
+	my $eighth = int min($kb / 8192, ($limit // $kb * 1024) / 8388608);
+	is $one->dbh->selectrow_array(q{SELECT setting::int / 128 FROM
+		pg_settings WHERE name = 'shared_buffers'}),
+		min(4096, max(64, $eighth)), 'in MB, 64 to 4096';
 };
 
 subtest 'status has a line for each process' => sub {
