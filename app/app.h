@@ -22,7 +22,7 @@ struct app {
 	const struct cfg	*cfg;
 	struct store		*store;
 	enum cfg_program	 pool;
-	struct buf	*greeting;	/* voice_incoming's, once made */
+	struct buf		*greeting;	/* voice_incoming's, once made */
 };
 
 struct input;

@@ -118,7 +118,8 @@ sub load ($self, $name, %o) {
 	return \%seen;
 }
 
-# The same of pgbench, with "webhook", "bare" or "anywhere"; at a rate, p50 and p99, too.
+# The same of pgbench, with "webhook", "bare" or "anywhere"; at a rate, p50 and
+# p99, too.
 sub pgbench ($self, $name, %o) {
 	my $t = $self->{t};
 	my ($host) = $t->{database_url} =~ /host=([^&]+)/;
