@@ -93,7 +93,7 @@ GRANT UPDATE (call_sid, account_sid, from_number, to_number, direction,
 GRANT SELECT (id, call_sid, account_sid, from_number, to_number, direction,
 		status, parent_call_sid, phone_number_sid, status_seq,
 		duration, answered_by, error_code, metadata, user_id,
-		recording_sid, recording_url, created_at,
+		recording_sid, recording_url,
 		request)	-- what an outbound call is to say
 	ON twilio_calls TO "ringback-hooks";
 
@@ -105,7 +105,7 @@ GRANT UPDATE (message_sid, account_sid, from_number, to_number, body,
 GRANT SELECT (id, message_sid, account_sid, from_number, to_number, body,
 		direction, status, num_segments, num_media, media,
 		messaging_service_sid, opt_out_type, error_code,
-		error_message, user_id, created_at, xmax)
+		error_message, user_id, xmax)
 	ON twilio_sms TO "ringback-hooks";
 
 GRANT UPDATE (twilio_status, status, step, run_at, last_error, duration,

@@ -53,6 +53,23 @@ subtest 'an inbound call is greeted, recorded after the beep, and kept' => sub {
 		'phone_number_sid is a SID, not a number (FACTS 0.13)';
 };
 
+subtest 'a call that tells more when it comes in is kept with all of it' => sub {
+	my %more = (ParentCallSid => [ parent_call_sid => 'CA' . 'd' x 32 ],
+		SequenceNumber => [ status_seq => 3 ],
+		CallDuration => [ duration => 42 ],
+		AnsweredBy => [ answered_by => 'human' ],
+		ErrorCode => [ error_code => 11_200 ],
+		ForwardedFrom => [ q{metadata->>'ForwardedFrom'} =>
+			'+15005550001' ]);
+	for my $name (sort keys %more) {
+		my ($column, $value) = @{ $more{$name} };
+		my %call = ($t->call, $name => $value);
+		$t->post_signed('/api/twilio/voice', \%call);
+		is $t->sql("select $column from twilio_calls where call_sid = ?",
+			$call{CallSid}), $value, $name;
+	}
+};
+
 subtest 'a call is stored once, and not again when it has been deleted' => sub {
 	my %call = $t->call;
 	my $rows = sub { $t->sql('select count(*) from twilio_calls

@@ -136,21 +136,6 @@ error_sentence(const struct event *ev, const struct cfg *cfg, struct mem *m)
 	return codes_sentence(m, v);
 }
 
-/* A number, a short code, or one behind a channel: "whatsapp:+1…". */
-static bool
-is_party(const char *s)
-{
-	size_t n;
-
-	if (s == NULL)
-		return false;
-	n = strspn(s, "abcdefghijklmnopqrstuvwxyz");
-	s += n != 0 && s[n] == ':' ? n + 1 : 0;
-	s += *s == '+';
-	n = strspn(s, "0123456789");
-	return n >= 3 && n <= 15 && s[n] == '\0';
-}
-
 /* STOP and START, whether Twilio recognised them or we do. */
 static const char *
 consent(const struct event *ev, const struct cfg *cfg, struct mem *m)
@@ -160,8 +145,8 @@ consent(const struct event *ev, const struct cfg *cfg, struct mem *m)
 
 	(void)cfg, (void)m;
 	if (strcmp(ev->route, "/api/twilio/sms") != 0 ||
-	    !is_party(form_get(ev->form, "From")) ||
-	    !is_party(form_get(ev->form, "To")))
+	    !phone_is_party(form_get(ev->form, "From")) ||
+	    !phone_is_party(form_get(ev->form, "To")))
 		return NULL;
 	if (type != NULL)
 		return type;
@@ -394,23 +379,6 @@ event_values(const struct event *ev, const struct cfg *cfg, struct mem *m,
 		*v++ = source_value(&k->sources[i], ev, cfg, m);
 }
 
-void
-event_first(const struct event *ev, struct mem *m,
-    struct db_value values[EVENT_MAX_VALUES])
-{
-	const unsigned long	 now = (unsigned long)clock_unix_ms();
-	unsigned char		*id = mem_get(m, UUID_BYTES);
-
-	/* Behind the key lies the rest of the hash; see dedupe(). */
-	memcpy(id, values[0].p + DEDUPE_BYTES, UUID_BYTES);
-	for (size_t i = 0; i < 6; i++)
-		id[i] = (unsigned char)(now >> (8 * (5 - i)));
-	id[6] = (unsigned char)((id[6] & 0x0f) | 0x70);
-	id[8] = (unsigned char)((id[8] & 0x3f) | 0x80);
-	/* Instead of what it says about consent: nothing. */
-	values[ev->kind == EVENT_CALL ? 20 : 21] = db_bytes(id, UUID_BYTES);
-}
-
 bool
 event_is_consent(const struct event *ev)
 {
@@ -420,13 +388,50 @@ event_is_consent(const struct event *ev)
 	    (code != NULL && strcmp(code, "21610") == 0);
 }
 
-bool
-event_opens(const struct event *ev)
+/* Of the time and of the half of the hash that is not the key; see dedupe(). */
+static struct db_value
+row_id(const struct db_value *dedupe, struct mem *m)
 {
-	return strcmp(ev->source, "http") == 0 &&
-	    (strcmp(ev->route, "/api/twilio/voice") == 0 ||
-	    (strcmp(ev->route, "/api/twilio/sms") == 0 &&
-	    !event_is_consent(ev)));
+	const unsigned long	 now = (unsigned long)clock_unix_ms();
+	unsigned char		*id = mem_get(m, UUID_BYTES);
+
+	memcpy(id, dedupe->p + DEDUPE_BYTES, UUID_BYTES);
+	for (size_t i = 0; i < 6; i++)
+		id[i] = (unsigned char)(now >> (8 * (5 - i)));
+	id[6] = (unsigned char)((id[6] & 0x0f) | 0x70);
+	id[8] = (unsigned char)((id[8] & 0x3f) | 0x80);
+	return db_bytes(id, UUID_BYTES);
+}
+
+/* What tells of a parent ($14), or of how a call went ($16 to $19), may tell of
+ * one that has been heard of. */
+static bool
+opens(const struct event *ev, const struct db_value *values)
+{
+	if (strcmp(ev->source, "http") != 0)
+		return false;
+	if (strcmp(ev->route, "/api/twilio/sms") == 0)
+		return !event_is_consent(ev);
+	for (size_t i = 13; i < 19; i++)
+		if (i != 14 && values[i].p != NULL)
+			return false;
+	return strcmp(ev->route, "/api/twilio/voice") == 0;
+}
+
+bool
+event_first(const struct event *ev, struct mem *m,
+    const struct db_value values[EVENT_MAX_VALUES],
+    struct db_value first[EVENT_MAX_VALUES])
+{
+	if (!opens(ev, values))
+		return false;
+	/* Some take the place of what is not needed; see FIRST. */
+	memcpy(first, values, EVENT_MAX_VALUES * sizeof(*first));
+	first[7] = row_id(&values[0], m);
+	first[9] = values[ev->kind == EVENT_CALL ? 19 : 20];
+	if (ev->kind == EVENT_CALL)
+		first[13] = values[14];
+	return true;
 }
 
 bool

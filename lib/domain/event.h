@@ -43,21 +43,21 @@ MUST_CHECK bool	 event_read(struct event *, struct mem *, struct err *);
 /* A text that changes who may be texted by whom: STOP, START, error 21610. */
 bool		 event_is_consent(const struct event *);
 
-/* The request with which a call or a text comes in, from Twilio itself and
- * about no one's consent: most likely nobody has heard of it before. */
-bool		 event_opens(const struct event *);
-
 /* The values of the statement for its kind (sql.def), in order. */
 void		 event_values(const struct event *, const struct cfg *,
 		     struct mem *, struct db_value[EVENT_MAX_VALUES]);
 
-/* Completes them to those of SQL_CALL_FIRST or SQL_TEXT_FIRST: the id of the
- * row, a UUID of version 7 (RFC 9562 section 5.7). Ids in order of time are
- * written side by side in the index, where there are a million, and what is
- * chance in it is of that half of the event's hash that is not its key in the
- * journal, so PostgreSQL need not ask for random bytes. */
-void		 event_first(const struct event *, struct mem *,
-		     struct db_value[EVENT_MAX_VALUES]);
+/* Of these, those of SQL_CALL_FIRST or SQL_TEXT_FIRST; false when the event is
+ * not the request with which a call or a text comes in, from Twilio itself and
+ * about no one's consent: of any other somebody has most likely heard before.
+ * The row's id among them is a UUID of version 7 (RFC 9562 section 5.7): ids in
+ * order of time are written side by side in the index, where there are a
+ * million, and what is chance in it is of that half of the event's hash that
+ * is not its key in the journal, so PostgreSQL need not ask for random
+ * bytes. */
+MUST_CHECK bool	 event_first(const struct event *, struct mem *,
+		     const struct db_value values[EVENT_MAX_VALUES],
+		     struct db_value first[EVENT_MAX_VALUES]);
 
 /* A call's status callback that also announces a recording (REST Record=true)
  * is two events: false when this one announces none. */

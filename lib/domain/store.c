@@ -123,18 +123,18 @@ adopt(struct store *s, struct mem *m, const struct event *ev, struct err *e)
 /* *done: it was the first that was heard of that call or text. */
 static bool
 first(struct store *s, struct mem *m, const struct event *ev,
-    struct db_value *values, bool *done, struct err *e)
+    const struct db_value *values, bool *done, struct err *e)
 {
-	struct db_rows *rows;
+	struct db_value	 given[EVENT_MAX_VALUES];
+	struct db_rows	*rows;
 
 	*done = false;
-	if (!event_opens(ev))
+	if (!event_first(ev, m, values, given))
 		return true;
-	event_first(ev, m, values);
 	/* Refused, it is in the journal, and what it told of has been deleted
 	 * since: not news either. */
 	if (!sql_run(s, m, ev->kind == EVENT_CALL ? SQL_CALL_FIRST :
-	    SQL_TEXT_FIRST, values, &rows, e))
+	    SQL_TEXT_FIRST, given, &rows, e))
 		return e->kind == ERR_INPUT;
 	*done = db_changed(rows) == 1;
 	return true;

@@ -101,6 +101,20 @@ phone_is_in(const char *number, const char *countries)
 }
 
 bool
+phone_is_party(const char *s)
+{
+	size_t n;
+
+	if (s == NULL)
+		return false;
+	n = strspn(s, "abcdefghijklmnopqrstuvwxyz");
+	s += n != 0 && s[n] == ':' ? n + 1 : 0;
+	s += *s == '+';
+	n = strspn(s, "0123456789");
+	return n >= 3 && n <= 15 && s[n] == '\0';
+}
+
+bool
 phone_is_sid(const char *s, const char *prefixes)
 {
 	/* Twilio's own description of its API has [0-9a-fA-F]. */

@@ -20,6 +20,10 @@ char	*phone_to_e164(struct mem *, const char *s);
  * numbers: whoever means another country that shares it says "+1876". */
 bool	 phone_is_in(const char *number, const char *countries);
 
+/* Who can be at an end of a text: a number, a short code, or one behind a
+ * channel ("whatsapp:+1…"). NULL is nobody. */
+bool	 phone_is_party(const char *s);
+
 /* prefix ("CA", "SM|MM", "RE", "AC", "PN", "MG") and 32 hex digits. */
 bool	 phone_is_sid(const char *s, const char *prefixes);
 
