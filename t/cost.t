@@ -22,10 +22,10 @@ use Time::HiRes qw(sleep);
 # What it was; the ceiling is 1.05 of that. Instructions are those of a build
 # as configure makes it.
 my %instructions = (
-	voice     => 51_030,
-	status    => 55_310,
-	sms       => 62_240,
-	recording => 75_250,
+	voice     => 49_550,
+	status    => 54_290,
+	sms       => 60_970,
+	recording => 74_280,
 );
 my %buffers = (
 	'voice'             => 17,
@@ -40,7 +40,7 @@ my %buffers = (
 
 # In KiB, of a worker for webhooks that has answered 200.
 my %memory = (
-	heap         => 92,
+	heap         => 124,
 	'all in all' => 1270,
 );
 

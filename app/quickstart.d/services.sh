@@ -196,9 +196,10 @@ start_speech() {
 start_pool() {
 	local -n prefix=as_$1
 	local -a socket=(-s "$sockets/$1.sock" -M 0660)
+	local tunables=glibc.malloc.tcache_max=512:glibc.malloc.tcache_count=16
 	[ "$EUID" -ne 0 ] || socket+=(-U "ringback-$1" -G www-data)
 	rm -f "$sockets/$1.sock"
-	start "worker-$1" root env GLIBC_TUNABLES=glibc.malloc.tcache_max=128 \
+	start "worker-$1" root env "GLIBC_TUNABLES=$tunables" \
 	    spawn-fcgi -n "${socket[@]}" -- "${prefix[@]}" \
 	    "$(command -v multiwatch)" -f "$workers" -r 1000000 -s TERM -- \
 	    "$bindir/ringback-worker" -f "$dir/$1.env" "$1"

@@ -39,7 +39,8 @@ sub start ($class, $t, $env = {}) {
 	if (!$pid) {
 		%ENV = (PATH => $ENV{PATH}, LANG => 'C.UTF-8',
 			GNUTLS_NO_IMPLICIT_INIT => 1, GLIBC_TUNABLES =>
-			'glibc.malloc.tcache_max=128', %env,
+			'glibc.malloc.tcache_max=512:'
+			. 'glibc.malloc.tcache_count=16', %env,
 			map { $_ => $ENV{$_} } grep { /SAN_OPTIONS$|^GCOV_/ }
 			keys %ENV);
 		POSIX::dup2(fileno $listener, 0) // POSIX::_exit(127);
