@@ -81,6 +81,9 @@ sub _run ($self, $name, $env, @command) {
 	my $pid = fork // die "fork: $!";
 	if (!$pid) {
 		%ENV = (PATH => $ENV{PATH}, LANG => 'C.UTF-8', %$env);
+		# As ringback's own: Linux shares out processors by session
+		# (autogroup, sched(7)), and this one is the load generator's.
+		POSIX::setsid();
 		open STDIN,  '<', '/dev/null';
 		open STDOUT, '>>', "$self->{dir}/said";
 		open STDERR, '>&', \*STDOUT;
