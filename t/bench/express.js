@@ -14,7 +14,8 @@ const twilio = require('twilio');
 
 const { TOKEN, BASE } = process.env;
 const [socket] = process.argv.slice(2);
-const pool = new Pool({ max: 10 });
+// It keeps them while others have their turn, as a worker keeps its own.
+const pool = new Pool({ max: 10, idleTimeoutMillis: 0 });
 const app = express();
 
 app.use(express.urlencoded({ extended: false }));
