@@ -134,6 +134,18 @@ subtest 'an inbound text is kept whole and answered' => sub {
 	is $row->{num_segments}, 2, 'segments';
 };
 
+subtest 'a text that tells more when it comes in is kept with all of it' => sub {
+	my %text = $t->text(NumSegments => 3, MessagingServiceSid => 'MG'
+		. 'e' x 32, ErrorCode => 30_007);
+	$t->post_signed('/api/twilio/sms', \%text);
+	my $row = $t->row('select * from twilio_sms where message_sid = ?',
+		$text{MessageSid});
+	is $row->{num_segments}, 3, 'segments';
+	is $row->{messaging_service_sid}, 'MG' . 'e' x 32, 'service';
+	is $row->{error_code}, 30_007, 'error';
+	like $row->{error_message}, qr/^[A-Z][a-z].*\.$/, 'as a sentence';
+};
+
 subtest 'pictures are kept by their addresses' => sub {
 	my %text = $t->text(Body => '', NumMedia => 2,
 		MediaUrl0 => 'https://api.twilio.com/m/0',

@@ -136,6 +136,13 @@ main(void)
 		tap_ok(phone_is_sid(sids[i].sid, sids[i].prefixes) ==
 		    sids[i].good, "SID '%s' of '%s'", sids[i].sid,
 		    sids[i].prefixes);
+	tap_ok(phone_is_party("+14155550188") && phone_is_party("21610") &&
+	    phone_is_party("whatsapp:+14155550188"),
+	    "a number, a short code, a number behind a channel");
+	tap_ok(!phone_is_party(NULL) && !phone_is_party("") &&
+	    !phone_is_party("12") && !phone_is_party("anonymous") &&
+	    !phone_is_party("whatsapp:") && !phone_is_party("+1415555x"),
+	    "and nobody else");
 	for (size_t i = 0; i < COUNT(bodies); i++)
 		tap_ok(phone_consent(bodies[i].body) == bodies[i].consent,
 		    "consent '%s'", bodies[i].body == NULL ? "NULL" :
