@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <regex.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,25 @@ char_bytes(const unsigned char *s, size_t n)
 	return 0;
 }
 
+/* How many bytes are ASCII and not NUL: most of them, so eight at a time. */
+static size_t
+ascii_span(const unsigned char *s, size_t n)
+{
+	const uint64_t	ones = UINT64_MAX / 255, highs = ones << 7;
+	uint64_t	eight;
+	size_t		i = 0;
+
+	for (; n - i >= sizeof(eight); i += sizeof(eight)) {
+		memcpy(&eight, s + i, sizeof(eight));
+		/* The high bit is there, or a NUL borrows it. */
+		if (((eight | (eight - ones)) & highs) != 0)
+			break;
+	}
+	while (i < n && s[i] > 0 && s[i] < 0x80)
+		i++;
+	return i;
+}
+
 bool
 text_is_utf8(const char *s, size_t n)
 {
@@ -55,8 +75,7 @@ text_is_utf8(const char *s, size_t n)
 	size_t			 k;
 
 	for (size_t i = 0; i < n; i += k) {
-		for (; i < n && u[i] > 0 && u[i] < 0x80; i++)
-			;	/* most of it */
+		i += ascii_span(u + i, n - i);
 		k = i == n ? 1 : char_bytes(u + i, n - i);
 		if (k == 0)
 			return false;

@@ -61,6 +61,29 @@ test_utf8(struct mem *m)
 	}
 }
 
+/* It looks at eight bytes at once: none may hide among them. */
+static void
+test_utf8_places(struct mem *m)
+{
+	static const unsigned char bytes[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
+	char	*copy;
+	bool	 good;
+
+	for (size_t i = 0; i < COUNT(bytes); i++) {
+		good = true;
+		for (size_t n = 1; n <= 25; n++) {
+			for (size_t at = 0; at < n; at++) {
+				copy = mem_get(m, n);
+				memset(copy, '~', n);
+				copy[at] = (char)bytes[i];
+				good = good && text_is_utf8(copy, n) ==
+				    (bytes[i] == 0x01 || bytes[i] == 0x7f);
+			}
+		}
+		tap_ok(good, "is_utf8: %02x, wherever it is", bytes[i]);
+	}
+}
+
 static void
 test_cut(struct mem *m)
 {
@@ -160,6 +183,7 @@ main(void)
 	struct mem *m = mem_new();
 
 	test_utf8(m);
+	test_utf8_places(m);
 	test_cut(m);
 	test_numbers();
 	test_encodings(m);
