@@ -21,13 +21,40 @@ hex_digit(char c)
 	return -1;
 }
 
-/* Into *room, which moves on: names and values lie close together. */
+/* What is read, and where what has been decoded goes: names and values lie
+ * close together. */
+struct reader {
+	const char	*end;
+	const char	*percent, *plus;	/* the next ones, or end */
+	char		*room;
+};
+
+/* The first c from s on, or end. */
 static const char *
-decode(char **room, const char *s, size_t n, size_t *bytes)
+find(const char *s, const char *end, char c)
 {
-	const char	*const end = s + n;
-	char		*out = *room, *p = out;
-	int		 hi, lo;
+	const char *p = memchr(s, c, (size_t)(end - s));
+
+	return p == NULL ? end : p;
+}
+
+/* Nearly all that Twilio sends stands for itself. Strings are asked about in
+ * the order in which they came: what is behind is looked for no more. */
+static bool
+is_plain(struct reader *r, const char *s, const char *end)
+{
+	if (r->percent <= s)
+		r->percent = find(s, r->end, '%');
+	if (r->plus <= s)
+		r->plus = find(s, r->end, '+');
+	return r->percent >= end && r->plus >= end;
+}
+
+static size_t
+decode_each(char *out, const char *s, const char *end)
+{
+	char	*p = out;
+	int	 hi, lo;
 
 	for (; s < end; s++) {
 		if (*s == '%' && end - s > 2 && (hi = hex_digit(s[1])) >= 0 &&
@@ -38,45 +65,48 @@ decode(char **room, const char *s, size_t n, size_t *bytes)
 			*p++ = *s == '+' ? ' ' : *s;
 		}
 	}
-	*bytes = (size_t)(p - out);
-	*p = '\0';
-	*room = p + 1;
-	return out;
+	return (size_t)(p - out);
 }
 
-/* The end of the pair that begins at s[at]: the next '&', or that of all. */
-static size_t
-pair_end(const char *s, size_t at, size_t n)
+static const char *
+decode(struct reader *r, const char *s, const char *end, size_t *bytes)
 {
-	const char *amp = memchr(s + at, '&', n - at);
+	char	*out = r->room;
+	size_t	 n = (size_t)(end - s);
 
-	return amp == NULL ? n : (size_t)(amp - s);
+	if (is_plain(r, s, end))
+		memcpy(out, s, n);
+	else
+		n = decode_each(out, s, end);
+	out[n] = '\0';
+	r->room = out + n + 1;
+	*bytes = n;
+	return out;
 }
 
 /* The pairs between '&' that hold anything; "a=1&&b=2" has two. */
 static size_t
-count_pairs(const char *s, size_t n)
+count_pairs(const char *s, const char *end)
 {
-	size_t count = 0, end;
+	size_t		 count = 0;
+	const char	*amp;
 
-	for (size_t at = 0; at < n; at = end + 1) {
-		end = pair_end(s, at, n);
-		count += end > at;
+	for (; s < end; s = amp + (amp < end)) {
+		amp = find(s, end, '&');
+		count += amp > s;
 	}
 	return count;
 }
 
 static bool
-read_pair(struct form *f, struct mem *m, char **room, const char *s, size_t n,
-    struct err *e)
+read_pair(struct form *f, struct mem *m, struct reader *r, const char *s,
+    const char *end, struct err *e)
 {
 	struct form_pair	*p = &f->pairs[f->count++];
-	const char		*equals = memchr(s, '=', n);
-	size_t			 k = equals == NULL ? n : (size_t)(equals - s);
-	size_t			 value_at = equals == NULL ? n : k + 1;
+	const char		*equals = find(s, end, '=');
 
-	p->name = decode(room, s, k, &p->name_bytes);
-	p->value = decode(room, s + value_at, n - value_at, &p->value_bytes);
+	p->name = decode(r, s, equals, &p->name_bytes);
+	p->value = decode(r, equals + (equals < end), end, &p->value_bytes);
 	if (p->name_bytes > FORM_MAX_NAME_BYTES)
 		return err_set(e, ERR_TOO_LARGE,
 		    "form: the name of pair %zu is over %d bytes", f->count,
@@ -157,18 +187,19 @@ form_parse(struct form **out, struct mem *m, const char *s, size_t n,
     struct err *e)
 {
 	struct form	*f = mem_get(m, sizeof(*f));
-	size_t		 count = count_pairs(s, n), end;
-	char		*room;
+	const char	*end = s + n, *amp;
+	size_t		 count = count_pairs(s, end);
+	struct reader	 r = { .end = end, .percent = s, .plus = s };
 
 	/* Refused before anything is allocated for it. */
 	if (count > FORM_MAX_PAIRS)
 		return err_set(e, ERR_TOO_LARGE, "form: %zu pairs, over %d",
 		    count, FORM_MAX_PAIRS);
 	f->pairs = mem_array(m, count, sizeof(*f->pairs));
-	room = mem_get(m, n + 2 * count);	/* a NUL behind each */
-	for (size_t at = 0; at < n; at = end + 1) {
-		end = pair_end(s, at, n);
-		if (end > at && !read_pair(f, m, &room, s + at, end - at, e))
+	r.room = mem_get(m, n + 2 * count);	/* a NUL behind each */
+	for (; s < end; s = amp + (amp < end)) {
+		amp = find(s, end, '&');
+		if (amp > s && !read_pair(f, m, &r, s, amp, e))
 			return false;
 	}
 	form_seal(f, m);
