@@ -243,11 +243,13 @@ static const struct kind {
 	const struct source	*sources;
 	size_t			 count;
 	const char		*status[2];	/* names of the status field */
+	const char		*sid, *shape;	/* its field, and phone.h's */
 } kinds[] = {
-	[EVENT_CALL] = { call_sources, 10, { "CallStatus", NULL } },
-	[EVENT_SMS] = { sms_sources, 12, { "MessageStatus", "SmsStatus" } },
-	[EVENT_RECORDING] = { recording_sources, 9,
-	    { "RecordingStatus", NULL } },
+	[EVENT_CALL] = { call_sources, 10, { "CallStatus" }, "CallSid", "CA" },
+	[EVENT_SMS] = { sms_sources, 12, { "MessageStatus", "SmsStatus" },
+	    "MessageSid", "SM|MM" },
+	[EVENT_RECORDING] = { recording_sources, 9, { "RecordingStatus" },
+	    "RecordingSid", "RE" },
 };
 
 const char *
@@ -270,45 +272,43 @@ row_of(struct mem *m, const char *uri)
 	    mem_dup_n(m, id + 4, 36);
 }
 
+/* <Record> may end without a recording; then the action request only tells how
+ * the call stands. */
+static enum event_kind
+kind_of(const struct event *ev)
+{
+	if (strcmp(ev->route, "/api/twilio/recording-status") == 0 ||
+	    (strcmp(ev->route, "/api/twilio/recording") == 0 &&
+	    recording_sid(ev->form) != NULL))
+		return EVENT_RECORDING;
+	if (strcmp(ev->route, "/api/twilio/sms") == 0 ||
+	    (strcmp(ev->route, "/api/twilio/status") == 0 &&
+	    either(ev->form, "MessageSid", "SmsSid") != NULL))
+		return EVENT_SMS;
+	return EVENT_CALL;
+}
+
+static bool
+check_sid(const char *sid, const struct kind *k, struct err *e)
+{
+	return (sid != NULL && phone_is_sid(sid, k->shape)) ||
+	    err_field(e, ERR_INPUT, "invalid_sid", k->sid,
+	    "%s is missing or is not a SID", k->sid);
+}
+
 bool
 event_read(struct event *ev, struct mem *m, struct err *e)
 {
-	const char *message = either(ev->form, "MessageSid", "SmsSid");
-	const char *recording = recording_sid(ev->form);
-	const char *field = "CallSid", *shape = "CA";
+	const char *call = form_some(ev->form, "CallSid");
 
-	/* <Record> may end without a recording; then the action request only
-	 * tells how the call stands. */
-	if (strcmp(ev->route, "/api/twilio/recording-status") == 0 ||
-	    (strcmp(ev->route, "/api/twilio/recording") == 0 &&
-	    recording != NULL)) {
-		ev->kind = EVENT_RECORDING;
-		field = "RecordingSid";
-		shape = "RE";
-	} else if (strcmp(ev->route, "/api/twilio/sms") == 0 ||
-	    (strcmp(ev->route, "/api/twilio/status") == 0 &&
-	    message != NULL)) {
-		ev->kind = EVENT_SMS;
-		field = "MessageSid";
-		shape = "SM|MM";
-	} else {
-		ev->kind = EVENT_CALL;
-	}
+	ev->kind = kind_of(ev);
 	ev->row = row_of(m, ev->uri);
-	ev->sid = ev->kind == EVENT_SMS ? message :
-	    ev->kind == EVENT_RECORDING ? recording :
-	    form_some(ev->form, field);
-	if (ev->sid == NULL || !phone_is_sid(ev->sid, shape))
-		return err_field(e, ERR_INPUT, "invalid_sid", field,
-		    "%s is missing or is not a SID", field);
-	if (ev->kind == EVENT_RECORDING) {
-		const char *call = form_some(ev->form, "CallSid");
-
-		if (call == NULL || !phone_is_sid(call, "CA"))
-			return err_field(e, ERR_INPUT, "invalid_sid",
-			    "CallSid", "CallSid is missing or is not a SID");
-	}
-	return true;
+	ev->sid = ev->kind == EVENT_SMS ?
+	    either(ev->form, "MessageSid", "SmsSid") :
+	    ev->kind == EVENT_RECORDING ? recording_sid(ev->form) : call;
+	return check_sid(ev->sid, &kinds[ev->kind], e) &&
+	    (ev->kind != EVENT_RECORDING ||
+	    check_sid(call, &kinds[EVENT_CALL], e));
 }
 
 /* The first half of a hash is the event's key, the second may be its row's. */
