@@ -159,6 +159,14 @@ sorted(const struct form *f, struct mem *m)
 	return copy;
 }
 
+/* Two names in three that are asked for and not there have a bit that none of
+ * a call's has. */
+static uint64_t
+bit_of(const char *name, size_t n)
+{
+	return UINT64_C(1) << ((n + 8 * (unsigned char)name[0]) % 64);
+}
+
 void
 form_seal(struct form *f, struct mem *m)
 {
@@ -166,8 +174,11 @@ form_seal(struct form *f, struct mem *m)
 	size_t			 n = 0;
 	char			*to;
 
-	for (size_t i = 0; i < f->count; i++)
+	f->names = 0;
+	for (size_t i = 0; i < f->count; i++) {
+		f->names |= bit_of(p[i].name, p[i].name_bytes);
 		n += p[i].name_bytes + p[i].value_bytes;
+	}
 	f->signed_part = to = mem_get(m, n);
 	for (size_t i = 0; i < f->count; i++) {
 		/* In order as they came, they are distinct, too. */
@@ -212,6 +223,8 @@ form_get(const struct form *f, const char *name)
 {
 	size_t n = strlen(name);
 
+	if ((f->names & bit_of(name, n)) == 0)
+		return NULL;
 	/* By length too: "From%00x" is not From. */
 	for (size_t i = 0; i < f->count; i++)
 		if (f->pairs[i].name_bytes == n &&

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -31,6 +32,8 @@ struct form {
 	size_t			 count;
 	const char		*signed_part;	/* see form_seal() */
 	size_t			 signed_bytes;
+	uint64_t		 names;		/* a bit for each, that of some
+						   others, too; see form_get() */
 };
 
 /* '+' is a space; a bad %-escape stays as it is written; an empty body gives
@@ -40,8 +43,8 @@ MUST_CHECK bool	 form_parse(struct form **, struct mem *, const char *s,
 
 /* Makes the part of a form that Twilio signs: names and values one behind the
  * other, with nothing between them, sorted by the bytes of name, then value,
- * each distinct pair once. form_parse() has done it; who changes pairs does it
- * again. */
+ * each distinct pair once; and what form_get() knows names by. form_parse() has
+ * done it; who changes pairs does it again. */
 void		 form_seal(struct form *, struct mem *);
 
 /* That order, as qsort() takes it; 0: the same pair. */
