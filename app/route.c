@@ -26,11 +26,13 @@ const size_t route_count = sizeof(route_rows) / sizeof(route_rows[0]);
 static bool
 fits(const char *pattern, const char *path, const char **value)
 {
-	size_t n = strcspn(pattern, "{");
+	const char	*brace = strchr(pattern, '{');
+	size_t		 n;
 
 	*value = NULL;
-	if (pattern[n] == '\0')
+	if (brace == NULL)
 		return strcmp(pattern, path) == 0;
+	n = (size_t)(brace - pattern);
 	*value = path + n;
 	return strncmp(pattern, path, n) == 0 && path[n] != '\0' &&
 	    strchr(path + n, '/') == NULL;

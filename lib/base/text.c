@@ -2,7 +2,6 @@
 /* text: encodings. */
 #include "base/text.h"
 
-#include <ctype.h>
 #include <regex.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -170,12 +169,19 @@ text_to_long(const char *s, long min, long max, long *out)
 	return true;
 }
 
+static bool
+is_alphanumeric(char c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' &&
+	    (c | 0x20) <= 'z');
+}
+
 size_t
 text_span(const char *s, const char *others)
 {
 	size_t n = 0;
 
-	while (isalnum((unsigned char)s[n]) || (s[n] != '\0' &&
+	while (is_alphanumeric(s[n]) || (s[n] != '\0' &&
 	    strchr(others, s[n]) != NULL))
 		n++;
 	return n;

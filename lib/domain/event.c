@@ -84,12 +84,12 @@ call_metadata(const struct event *ev, const struct cfg *cfg, struct mem *m)
 	static const char *const kept[] = { "ForwardedFrom", "CallerName",
 	    "StirVerstat", "SipResponseCode" };
 	cJSON		*o = json_object(m);
-	const char	*value;
+	const char	*text;
 
 	(void)cfg;
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-		if ((value = form_some(ev->form, kept[i])) != NULL)
-			json_add_text(o, kept[i], value);
+		if ((text = form_some(ev->form, kept[i])) != NULL)
+			json_add(o, kept[i], cJSON_CreateStringReference(text));
 	return json_print(m, o);
 }
 
@@ -266,7 +266,8 @@ event_route(const char *path)
 static const char *
 row_of(struct mem *m, const char *uri)
 {
-	const char *id = strstr(uri, "?id=");
+	const char *query = strchr(uri, '?');
+	const char *id = query == NULL ? NULL : strstr(query, "?id=");
 
 	return id == NULL || strspn(id + 4, "0123456789abcdef-") < 36 ? NULL :
 	    mem_dup_n(m, id + 4, 36);

@@ -2,7 +2,6 @@
 /* http: reads FastCGI parameters, writes CGI responses. */
 #include "edge/http.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -45,13 +44,14 @@ has_control(const char *s)
 static const char *
 media_type(struct mem *m, const char *header)
 {
-	char *type = mem_dup(m, header), *end;
+	char *type = mem_dup(m, header), *p;
 
-	type[strcspn(type, ";")] = '\0';
-	for (end = type + strlen(type); end > type && end[-1] == ' '; end--)
-		end[-1] = '\0';
-	for (char *p = type; *p != '\0'; p++)
-		*p = (char)tolower((unsigned char)*p);
+	for (p = type; *p != '\0' && *p != ';'; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p += 'a' - 'A';
+	while (p > type && p[-1] == ' ')
+		p--;
+	*p = '\0';
 	return type;
 }
 
@@ -96,14 +96,14 @@ read_params(FCGX_Request *fcgi, const char *values[PARAMS], struct err *e)
 {
 	const char	*equals;
 	enum param	 i;
-	size_t		 headers = 0;
+	size_t		 n, headers = 0;
 
 	for (char **p = fcgi->envp; *p != NULL; p++) {
-		headers += strncmp(*p, "HTTP_", 5) == 0;
-		equals = strchr(*p, '=');
-		i = equals == NULL ? PARAMS :
-		    param_of(*p, (size_t)(equals - *p));
-		if (i == PARAMS)
+		if ((equals = strchr(*p, '=')) == NULL)
+			continue;
+		n = (size_t)(equals - *p);
+		headers += n >= 5 && memcmp(*p, "HTTP_", 5) == 0;
+		if ((i = param_of(*p, n)) == PARAMS)
 			continue;
 		if (values[i] != NULL)
 			err_set(e, ERR_INPUT, "%s was sent twice",
@@ -130,8 +130,7 @@ bool
 http_open(struct http_request *q, struct mem *m, FCGX_Request *fcgi,
     struct err *e)
 {
-	const char	*values[PARAMS] = { NULL };
-	size_t		 n;
+	const char	*values[PARAMS] = { NULL }, *query;
 	bool		 ok;
 
 	err_clear(e);
@@ -148,9 +147,10 @@ http_open(struct http_request *q, struct mem *m, FCGX_Request *fcgi,
 		.body_promised = -1,
 		.fcgi = fcgi,
 	};
-	n = strcspn(q->uri, "?");
-	q->path = mem_dup_n(m, q->uri, n);
-	q->query = q->uri[n] == '?' ? q->uri + n + 1 : "";
+	query = strchr(q->uri, '?');
+	q->path = query == NULL ? q->uri :
+	    mem_dup_n(m, q->uri, (size_t)(query - q->uri));
+	q->query = query == NULL ? "" : query + 1;
 	q->type = media_type(m, or_else(values[TYPE], ""));
 	if (!ok || or_else(values[LENGTH], "")[0] == '\0')
 		return ok;

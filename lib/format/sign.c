@@ -37,10 +37,12 @@ signature(struct mem *m, const char *token, const char *url,
 }
 
 /* What follows '#' stays with the sender: it never reaches a server. */
-static char *
+static const char *
 without_fragment(struct mem *m, const char *url)
 {
-	return mem_dup_n(m, url, strcspn(url, "#"));
+	const char *hash = strchr(url, '#');
+
+	return hash == NULL ? url : mem_dup_n(m, url, (size_t)(hash - url));
 }
 
 /* The URL without its port if it has one, or else with the scheme's own. An
@@ -148,10 +150,9 @@ static bool
 body_is_covered(struct mem *m, const char *url, const struct form *f,
     const void *body, size_t body_bytes)
 {
-	const char	*p = url + strcspn(url, "?");
-	bool		 hashed = false;
+	bool hashed = false;
 
-	for (; *p != '\0'; p += strcspn(p, "&")) {
+	for (const char *p = strchr(url, '?'); p != NULL; p = strchr(p, '&')) {
 		p++;
 		if (!text_starts(p, BODY_HASH))
 			continue;
