@@ -28,7 +28,7 @@ struct link {
 #ifdef __SANITIZE_ADDRESS__
 #define SMALL_BYTES	0
 #else
-#define SMALL_BYTES	1024
+#define SMALL_BYTES	2048
 #endif
 #define BLOCK_BYTES	8192
 
