@@ -159,8 +159,8 @@ sorted(const struct form *f, struct mem *m)
 	return copy;
 }
 
-/* Two names in three that are asked for and not there have a bit that none of
- * a call's has. */
+/* Of five names that are asked for and not there, four have a bit that none of
+ * a call's names has. */
 static uint64_t
 bit_of(const char *name, size_t n)
 {

@@ -2,9 +2,11 @@
 /* floor: the least that a worker can be that stores a webhook before it answers.
  * It waits as ringback's does and says ringback's statement and answer, with
  * one value that is new; the request it neither reads nor checks, and it writes
- * no log. What ringback takes above this is what its promises cost.
+ * no log. What ringback takes above this is what its promises cost. A request
+ * with the parameter PROMISES it leaves to least.h, which keeps them.
  *
- *	floor STATEMENT ANSWER	two files; $1 is what must be new
+ *	floor STATEMENT ANSWER WHOLE	files; $1 is what must be new; WHOLE
+ *					is ringback's statement as it is
  *
  * libpq's environment variables name the database. */
 #include <fcgiapp.h>
@@ -18,6 +20,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "edge/fcgi.h"
+#include "least.h"
 
 struct text {
 	int	 len;
@@ -41,6 +44,22 @@ read_text(struct text *t, const char *path)
 	t->len = (int)fread(t->s, 1, sizeof(t->s) - 1, fp);
 	fclose(fp);
 	return t->len > 0;
+}
+
+static bool
+prepare(PGconn *db, const char *name, const char *path)
+{
+	struct text	*statement = calloc(1, sizeof(*statement));
+	PGresult	*r;
+	bool		 ok;
+
+	if (statement == NULL || !read_text(statement, path))
+		return false;
+	r = PQprepare(db, name, statement->s, 0, NULL);
+	ok = PQresultStatus(r) == PGRES_COMMAND_OK;
+	PQclear(r);
+	free(statement);
+	return ok;
 }
 
 static bool
@@ -77,27 +96,27 @@ send_answer(FCGX_Request *q, const struct text *answer)
 int
 main(int argc, char **argv)
 {
-	static struct text	 statement, answer;
+	static struct text	 answer;
 	PGconn			*db = PQconnectdb("");
-	PGresult		*r;
 	struct fcgi		*fcgi;
 	FCGX_Request		*q;
 	struct err		 e;
+	bool			 whole;
 
-	if (argc != 3 || !read_text(&statement, argv[1]) ||
-	    !read_text(&answer, argv[2]))
-		return fail("no statement or no answer");
-	r = PQprepare(db, "webhook", statement.s, 0, NULL);
-	if (PQresultStatus(r) != PGRES_COMMAND_OK)
+	if (argc != 4 || !read_text(&answer, argv[2]))
+		return fail("no answer");
+	if (!prepare(db, "webhook", argv[1]) || !prepare(db, "least", argv[3]))
 		return fail(PQerrorMessage(db));
-	PQclear(r);
 	srandom((unsigned)time(NULL) ^ (unsigned)getpid() << 8);
 	if (!fcgi_open(&fcgi, mem_new(), 0, &e))
 		return fail(e.text);
 	while ((q = fcgi_next(fcgi, &e)) != NULL) {
-		if (!store(db))
+		whole = FCGX_GetParam("PROMISES", q->envp) != NULL;
+		if (!(whole ? least_store(q, db) : store(db)))
 			return fail(PQerrorMessage(db));
 		send_answer(q, &answer);
+		if (whole)
+			least_log();
 	}
 	return 0;
 }

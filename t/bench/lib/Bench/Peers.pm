@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: ISC
 # Bench::Peers: what ringback is compared with, each behind an nginx with the
 # settings of ringback's own: Express in one process and in two, a FastCGI
-# worker that does nothing but store, one that does nothing, nginx by itself.
+# worker that does nothing but store, the same keeping ringback's promises by
+# hand, one that does nothing, nginx by itself.
 #
 #	my $peers = Bench::Peers->start($t, bin => $bin, out => $out,
 #		workers => 16);
@@ -19,7 +20,7 @@ use Ringback::Pass;
 use Ringback::Test;
 
 my $here = "$Ringback::Test::ROOT/t/bench";
-my @names = qw(express1 express2 floor hello nginx);
+my @names = qw(express1 express2 floor least hello nginx);
 
 # bin: where floor and hello are; workers: how many of each; out: where is what
 # floor says.
@@ -45,9 +46,12 @@ sub start ($class, $t, %o) {
 			"$here/express.js", "$dir/express-$n.sock");
 	}
 	my %command = (hello => [ "$o{bin}/hello" ], floor => [
-		"$o{bin}/floor", map { "$o{out}/floor.$_" } qw(sql xml) ]);
-	# hello asks no database.
-	$self->_run($_, \%database, 'spawn-fcgi', '-n', '-s', "$dir/$_.sock",
+		"$o{bin}/floor", map { "$o{out}/$_" } qw(floor.sql floor.xml
+		least.sql) ]);
+	# floor is least, too; hello asks no database.
+	$self->_run($_, { TOKEN => $Ringback::Test::TOKEN, BASE =>
+		"https://127.0.0.1:$self->{port}{least}", %database },
+		'spawn-fcgi', '-n', '-s', "$dir/$_.sock",
 		'-M', '0666', '--', '/usr/bin/multiwatch', '-f', $o{workers},
 		'-s', 'TERM', '--', @{ $command{$_} }) for keys %command;
 	$self->_write_conf;
@@ -62,6 +66,7 @@ sub port ($self, $name) { return $self->{port}{$name} }
 
 # All of its processes, whoever started them.
 sub pids ($self, $name) {
+	$name = 'floor' if $name eq 'least';
 	return map { tree($_) } @{ $self->{pids}{$name} // [] };
 }
 

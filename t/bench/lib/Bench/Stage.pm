@@ -29,6 +29,7 @@ sub new ($class, %o) {
 	$self->_write('voice.form', map { "$_=$call{$_}\n" } sort keys %call);
 	my $webhook = Bench::Statement->seen($t);
 	$self->_write('floor.sql', $webhook->one_value);
+	$self->_write('least.sql', $webhook->whole);
 	$self->_write('floor.xml', $t->post_signed('/api/twilio/voice',
 		{ $t->call })->body);
 	$self->{peers} = Bench::Peers->start($t, %$self{qw(bin workers out)});
@@ -91,7 +92,7 @@ sub _port ($self, $name) {
 		$self->{peers}->port($name);
 }
 
-# Load on ringback, express1, express2, floor, hello or nginx: seconds, and rate
+# Load on ringback, express1, express2, floor, least, hello or nginx: seconds, and rate
 # if it is not to be as much as possible. What load said of it, and us: the CPU
 # that each request took of whom.
 sub load ($self, $name, %o) {

@@ -5,6 +5,7 @@
 #	my $s = Bench::Statement->seen($t);
 #	my ($script, @options) = $s->pgbench;
 #	say $s->one_value;
+#	say $s->whole;
 #
 # Exactly that statement, with the values of a real webhook. pgbench can make
 # up nothing but numbers, so the journal's key and the SID, which must be new
@@ -49,6 +50,9 @@ sub one_value ($self) {
 	my ($sql, %value) = $self->_with('$1');
 	return $sql =~ s/:(v\d+)/"'" . $value{$1} =~ s{'}{''}gr . "'"/ger;
 }
+
+# As a worker says it, for who gives all values.
+sub whole ($self) { return $self->{text} }
 
 # The text with $new where something new must be, and :v1 and so on for what is
 # the same each time, whose values come behind it.
