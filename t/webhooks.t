@@ -258,6 +258,34 @@ subtest 'anything else is refused with the right word' => sub {
 		$call{CallSid}), 0, 'nothing was kept of any of it';
 };
 
+subtest 'a form is one by its type, however that is written' => sub {
+	my $type = 'application/x-www-form-urlencoded';
+	my $post = sub ($as) {
+		my %call = $t->call;
+		return $t->post('/api/twilio/voice', \%call, 'Content-Type' =>
+			$as, 'X-Twilio-Signature' => Ringback::Test::signature(
+			"$base/api/twilio/voice", \%call))->status;
+	};
+	is $post->($_), 200, "'$_'" for "$type; charset=UTF-8",
+		"$type;charset=UTF-8", "$type ; a=b; c=d", "$type;", uc $type;
+	is $post->($_), 415, "not '$_'" for "${type}s", "x$type", "; $type",
+		'application/x-www-form-urlencode', ';';
+};
+
+subtest 'headers are counted, whatever else there is' => sub {
+	my $post = sub ($count) {
+		my %call = $t->call;
+		return $t->post('/api/twilio/voice', \%call,
+			'X-Twilio-Signature' => Ringback::Test::signature(
+			"$base/api/twilio/voice", \%call),
+			map { ("X-$_" => $_) } 1 .. $count);
+	};
+	is $post->(80)->status, 200, 'eighty more';
+	my $answer = $post->(110);
+	is $answer->status, 400, 'a hundred and ten more';
+	like $answer->body, qr/more than 100 headers/, 'which it says';
+};
+
 subtest 'X-Twilio-Signature sent twice decides nothing' => sub {
 	my %call = $t->call;
 	my $good = Ringback::Test::signature("$base/api/twilio/voice", \%call);

@@ -2,6 +2,7 @@
 /* text: encodings, at their edges. */
 #include "base/text.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <string.h>
 
@@ -164,6 +165,12 @@ test_encodings(struct mem *m)
 static void
 test_rest(void)
 {
+	bool spans = true;
+
+	for (int c = 1; c < 256; c++)
+		spans = spans && (text_span((char[]){ (char)c, '\0' }, "") ==
+		    1) == (c < 128 && isalnum(c));
+	tap_ok(spans, "letters and digits of ASCII, and no other byte");
 	tap_ok(text_span("aZ09-_+", "-_") == 6 && text_span("", "+") == 0 &&
 	    text_span("a", "") == 1 && text_span("\xc3\xa4", "+") == 0,
 	    "span");
