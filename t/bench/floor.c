@@ -46,6 +46,15 @@ read_text(struct text *t, const char *path)
 	return t->len > 0;
 }
 
+/* What PostgreSQL has to say, or else whose fault it is. */
+static int
+fail_with(PGconn *db, const char *otherwise)
+{
+	const char *why = PQerrorMessage(db);
+
+	return fail(why[0] != '\0' ? why : otherwise);
+}
+
 static bool
 prepare(PGconn *db, const char *name, const char *path)
 {
@@ -106,14 +115,15 @@ main(int argc, char **argv)
 	if (argc != 4 || !read_text(&answer, argv[2]))
 		return fail("no answer");
 	if (!prepare(db, "webhook", argv[1]) || !prepare(db, "least", argv[3]))
-		return fail(PQerrorMessage(db));
+		return fail_with(db, "no statement");
 	srandom((unsigned)time(NULL) ^ (unsigned)getpid() << 8);
 	if (!fcgi_open(&fcgi, mem_new(), 0, &e))
 		return fail(e.text);
 	while ((q = fcgi_next(fcgi, &e)) != NULL) {
 		whole = FCGX_GetParam("PROMISES", q->envp) != NULL;
 		if (!(whole ? least_store(q, db) : store(db)))
-			return fail(PQerrorMessage(db));
+			return fail_with(db, "that is no call as Twilio tells "
+			    "of it");
 		send_answer(q, &answer);
 		if (whole)
 			least_log();
